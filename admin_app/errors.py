@@ -1,0 +1,62 @@
+"""Every error the admin raises on purpose.
+
+The tree, with the HTTP status that the web layer answers:
+
+    AdminError
+    ├── ConfigurationError      the start is stopped; never seen by an operator
+    ├── InvalidRequest     400  an argument of the URL or form that means nothing
+    ├── Forbidden          403  the policy says no
+    ├── NotFound           404  no such row or page, or none that this principal may know of
+    └── WriteRefused            a write that was rolled back; carries the sentences to show
+
+A message is a sentence for whoever has to act on it: the operator for the last four, the
+developer for the first. It never contains SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+
+class AdminError(Exception):
+    """Root of the tree; never raised itself."""
+
+    @property
+    def sentence(self) -> str:
+        """The message, as shown to a person."""
+        return str(self.args[0]) if self.args else ""
+
+
+class ConfigurationError(AdminError):
+    """The application is set up wrongly.
+
+    ``problems`` holds one sentence per wrong setting, so that all of them can be mended at once.
+    """
+
+    def __init__(self, problems: str | Iterable[str]) -> None:
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class InvalidRequest(AdminError):
+    """An argument of the URL or of a form has no meaning here."""
+
+
+class Forbidden(AdminError):
+    """The principal may not do this."""
+
+
+class NotFound(AdminError):
+    """There is no such row, model or page, or none within the principal's reach."""
+
+
+class WriteRefused(AdminError):
+    """A write was refused and wholly rolled back.
+
+    ``fields`` maps attribute keys to the sentences that concern them; ``sentence`` is for the
+    page when no field can be named.
+    """
+
+    def __init__(self, message: str, fields: Mapping[str, list[str]] | None = None) -> None:
+        super().__init__(message)
+        self.fields: dict[str, list[str]] = dict(fields or {})

@@ -1,0 +1,61 @@
+"""Who may do what: the one place that every route, statement and page asks.
+
+A `Policy` answers two questions. `may` decides about an action on a model or one of its columns;
+`rows` narrows a model to the rows within reach, as a SQL predicate. Both know nothing of the web:
+the principal is found by the sign-in (see `accounts`) and handed down.
+
+Roles and grants belong here later; today signed-in staff may do everything and others nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+Action = Literal["view", "add", "change", "delete", "export"]
+"""What a principal can be allowed to do to a model. Custom actions go by their own name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Somebody who is signed in.
+
+    ``id`` is stable and unique within its sign-in (it is what an audit row keeps), ``label`` is
+    what pages show, ``is_staff`` is whether the admin is open to him at all.
+    """
+
+    id: str
+    label: str
+    is_staff: bool = False
+
+
+class Policy:
+    """The default policy: staff may everything, everybody else nothing.
+
+    Subclass it and pass an instance as ``Admin(policy=…)``. Deny wins and what is not known is
+    denied, so a subclass narrows by ``return super().may(…) and …``.
+    """
+
+    def may(
+        self,
+        principal: Principal | None,
+        action: str,
+        model: type[Any] | None = None,
+        column: str | None = None,
+    ) -> bool:
+        """Whether ``principal`` may do ``action`` to ``model`` (to its attribute ``column``).
+
+        ``model`` None asks whether the admin may be entered at all (action ``"view"``).
+        """
+        return principal is not None and principal.is_staff
+
+    def rows(
+        self, principal: Principal | None, action: str, model: type[Any]
+    ) -> sa.ColumnElement[bool] | None:
+        """The predicate that rows of ``model`` must meet for ``action``; None for all rows.
+
+        It is asked only where `may` has said yes.
+        """
+        return None
