@@ -1,0 +1,1 @@
+"""The sample: a delivery company, its models, its data and a few options for its admin."""
