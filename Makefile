@@ -12,7 +12,7 @@ FLASK := $(BIN)/flask --app wsgi
 RUN_READY := .venv/.run-ready
 DEV_READY := .venv/.dev-ready
 SA20_READY := .venv-sa20/.ready
-PYTEST := -m pytest -n 2
+PYTEST := -m pytest -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-sa20 test-browser check docs bench build
