@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -36,24 +36,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """In CI a PostgreSQL or browser test that skips itself has failed."""
     report = yield
     if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
         marks = [name for name in NEVER_SKIPPED_IN_CI if item.get_closest_marker(name)]
         if marks:
             report.outcome = "failed"
-            report.longrepr = f"A {marks[0]} test may not be skipped in CI: {report.longrepr}"
+            report.longrepr = f"A {marks[0]} test may not be skipped in CI: {report.longrepr[-1]}"
     return report
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """In CI a whole file may not skip itself either: nobody would miss its tests."""
     report = yield
     if IN_CI and report.outcome == "skipped":
         report.outcome = "failed"
-        report.longrepr = f"A test file may not be skipped in CI: {report.longrepr}"
+        report.longrepr = f"A test file may not be skipped in CI: {report.longrepr[-1]}"
     return report
 
 

@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Response, sync_playwright
 from werkzeug.serving import make_server
-
-playwright_api = pytest.importorskip("playwright.sync_api")
-axe_playwright = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 LiveServer = Callable[[Flask], str]
 
@@ -27,13 +26,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def playwright() -> Iterator[object]:
-    with playwright_api.sync_playwright() as started:
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as started:
         yield started
 
 
 @pytest.fixture(scope="session")
-def chromium(playwright) -> str:
+def chromium(playwright: Playwright) -> str:
     """The path of a Chromium: the environment's CHROMIUM, the system's, or Playwright's own."""
     candidates = [
         os.environ.get("CHROMIUM"),
@@ -48,7 +47,7 @@ def chromium(playwright) -> str:
 
 
 @pytest.fixture(scope="session")
-def browser(playwright, chromium: str) -> Iterator[object]:
+def browser(playwright: Playwright, chromium: str) -> Iterator[Browser]:
     arguments = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         # Chromium's sandbox refuses to work for root.
@@ -84,20 +83,20 @@ def live_server() -> Iterator[LiveServer]:
 class Complaints(list[str]):
     """What a page complained of; a test that provokes a complaint on purpose clears it."""
 
-    def __init__(self, page) -> None:
+    def __init__(self, page: Page) -> None:
         super().__init__()
         self._answered_pages: set[str] = set()
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.append(f"uncaught error: {error}"))
         page.on("response", self._response)
 
-    def _response(self, response) -> None:
+    def _response(self, response: Response) -> None:
         if response.status >= 500:
             self.append(f"{response.status} from {response.request.method} {response.url}")
         elif response.status >= 400 and response.request.is_navigation_request():
             self._answered_pages.add(response.url)
 
-    def _console(self, message) -> None:
+    def _console(self, message: ConsoleMessage) -> None:
         if message.type != "error":
             return
         where = message.location["url"]
@@ -109,13 +108,13 @@ class Complaints(list[str]):
 
 
 @pytest.fixture
-def complaints(page) -> Complaints:
+def complaints(page: Page) -> Complaints:
     """The complaints of ``page`` so far: console and uncaught errors, CSP reports, 5xx answers."""
     return page.complaints
 
 
 @pytest.fixture
-def page(browser) -> Iterator[object]:
+def page(browser: Browser) -> Iterator[Page]:
     """A fresh page of a fresh profile; any complaint of it fails the test in the end."""
     context = browser.new_context(reduced_motion="reduce")
     context.set_default_timeout(10_000)
@@ -129,11 +128,11 @@ def page(browser) -> Iterator[object]:
 
 
 @pytest.fixture(scope="session")
-def axe() -> Callable[[object], list[str]]:
+def axe() -> Callable[[Page], list[str]]:
     """What axe finds on a page, a sentence each: ``assert axe(page) == []``."""
-    checker = axe_playwright.Axe()
+    checker = Axe()
 
-    def check(page) -> list[str]:
+    def check(page: Page) -> list[str]:
         violations = checker.run(page).response["violations"]
         return [
             f"{violation['id']}: {violation['help']}: {node['html']}"
