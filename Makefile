@@ -11,7 +11,7 @@ BIN := .venv/bin
 FLASK := $(BIN)/flask --app wsgi
 RUN_READY := .venv/.run-ready
 DEV_READY := .venv/.dev-ready
-SA20_READY := .venv-sa20/.ready
+SA20_READY := .venv-sa20/.ready-$(SQLALCHEMY_20)
 PYTEST := -m pytest -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
