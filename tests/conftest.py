@@ -15,12 +15,23 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
 IN_CI = bool(os.environ.get("CI"))
 NEVER_SKIPPED_IN_CI = ("postgresql", "browser")
+
+# What a developer has exported for his own trials must not reach the tests or their subprocesses.
+for _setting in [name for name in os.environ if name.startswith(("ADMIN_", "FLASK_", "SECURITY_"))]:
+    del os.environ[_setting]
+for _setting in ("DATABASE_URL", "MIGRATIONS_DIR", "SECRET_KEY"):
+    os.environ.pop(_setting, None)
+
+# Timings are never asserted, and CI tries the same examples every time.
+hypothesis.settings.register_profile("house", deadline=None, derandomize=IN_CI)
+hypothesis.settings.load_profile("house")
 
 Statements = Callable[[sa.Engine], AbstractContextManager[list[str]]]
 
