@@ -377,7 +377,9 @@ class OrderItem(Base):
     unit_price: Mapped[Decimal] = mapped_column()
     discount: Mapped[Decimal] = mapped_column(default=Decimal(0), server_default="0")
     price: Mapped[Decimal] = mapped_column(sa.Computed("unit_price - discount", persisted=True))
-    total: Mapped[Decimal] = orm.column_property(quantity * (unit_price - discount))
+    total: Mapped[Decimal] = orm.column_property(
+        sa.type_coerce(quantity * (unit_price - discount), sa.Numeric(12, 2))
+    )
 
     order: Mapped[Order] = relationship(back_populates="items")
     product: Mapped[Product] = relationship()
