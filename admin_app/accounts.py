@@ -1,0 +1,369 @@
+"""Who is at the keyboard: the three ways to sign in, and the accounts of the bundled one.
+
+`Accounts` keeps people in tables of our own and lets Flask-Security do what one should not write
+oneself. `FlaskLogin` takes the user of a host application that has a sign-in already. `Open` lets
+everybody in and is for tests. Anything else that meets `SignIn` will do as well.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import flask
+import flask_login
+import flask_security
+import sqlalchemy as sa
+from flask import g, request
+from flask.typing import ResponseReturnValue
+from flask_security.core import RoleMixin, UserMixin
+from flask_security.datastore import AsaList, SQLAlchemySessionUserDatastore
+from flask_security.signals import user_authenticated
+from sqlalchemy import orm
+from sqlalchemy.ext.mutable import MutableList
+
+from admin_app import pages
+from admin_app.database import Base
+from admin_app.errors import ConfigurationError, WriteRefused
+from admin_app.policy import Principal
+
+BLUEPRINT = "admin_accounts"
+
+_FALSE = {"", "0", "false", "no", "off"}
+
+
+class Host(Protocol):
+    """What a sign-in needs to know of the admin that it guards."""
+
+    url: str
+    session: orm.scoped_session[Any]
+
+
+class SignIn(Protocol):
+    """A way to tell who sends a request."""
+
+    def init_app(self, app: flask.Flask, admin: Host) -> None:
+        """Prepare ``app``, once; raises `ConfigurationError` where this sign-in cannot work."""
+
+    def identify(self) -> Principal | None:
+        """Whoever sends the current request, or None for a stranger."""
+
+    def sign_in_url(self, next_url: str) -> str | None:
+        """Where a stranger signs in before he is sent on to ``next_url``; None answers 403."""
+
+    def sign_out_url(self) -> str | None:
+        """Where a POST signs the current user out; None shows no such button."""
+
+
+def _now() -> dt.datetime:
+    # Flask-Security keeps moments without a zone, in UTC.
+    return dt.datetime.now(dt.UTC).replace(tzinfo=None)
+
+
+def _moments() -> list[sa.Column[Any]]:
+    return [
+        sa.Column("create_datetime", sa.DateTime, nullable=False, server_default=sa.func.now()),
+        sa.Column(
+            "update_datetime",
+            sa.DateTime,
+            nullable=False,
+            server_default=sa.func.now(),
+            onupdate=_now,
+        ),
+    ]
+
+
+user_roles = sa.Table(
+    "admin_user_role",
+    Base.metadata,
+    sa.Column("user_id", sa.ForeignKey("admin_user.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("role_id", sa.ForeignKey("admin_role.id", ondelete="CASCADE"), primary_key=True),
+)
+
+
+class Role(Base, RoleMixin):
+    """A named set of permissions."""
+
+    __table__ = sa.Table(
+        "admin_role",
+        Base.metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("name", sa.String(80), nullable=False),
+        sa.Column("description", sa.String(255)),
+        sa.Column("permissions", MutableList.as_mutable(AsaList())),
+        *_moments(),
+        sa.UniqueConstraint("name"),
+    )
+
+
+class User(Base, UserMixin):
+    """Somebody who may sign in. The columns are those that Flask-Security calls ``fsqla_v3``."""
+
+    __table__ = sa.Table(
+        "admin_user",
+        Base.metadata,
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("email", sa.String(255), nullable=False),
+        sa.Column("username", sa.String(255)),
+        sa.Column("password", sa.String(255)),
+        sa.Column("active", sa.Boolean, nullable=False),
+        # Not the primary key is in the session cookie but this: a new one ends every session.
+        sa.Column("fs_uniquifier", sa.String(64), nullable=False),
+        sa.Column("fs_webauthn_user_handle", sa.String(64)),
+        sa.Column("confirmed_at", sa.DateTime),
+        sa.Column("last_login_at", sa.DateTime),
+        sa.Column("current_login_at", sa.DateTime),
+        sa.Column("last_login_ip", sa.String(64)),
+        sa.Column("current_login_ip", sa.String(64)),
+        sa.Column("login_count", sa.Integer),
+        sa.Column("tf_primary_method", sa.String(64)),
+        sa.Column("tf_totp_secret", sa.String(255)),
+        sa.Column("tf_phone_number", sa.String(128)),
+        sa.Column("mf_recovery_codes", MutableList.as_mutable(AsaList())),
+        sa.Column("us_totp_secrets", sa.Text),
+        sa.Column("us_phone_number", sa.String(128)),
+        *_moments(),
+        sa.UniqueConstraint("email"),
+        sa.UniqueConstraint("username"),
+        sa.UniqueConstraint("fs_uniquifier"),
+        sa.UniqueConstraint("fs_webauthn_user_handle"),
+        sa.UniqueConstraint("us_phone_number"),
+    )
+    __mapper_args__ = {"properties": {"roles": orm.relationship(Role, secondary=user_roles)}}
+
+    def __str__(self) -> str:
+        return self.email
+
+
+class Accounts:
+    """Sign-in with the admin's own accounts, kept in the tables ``admin_user`` and ``admin_role``.
+
+    There is no default account: ``flask admin create-user`` makes the first. Every
+    ``SECURITY_*`` setting of Flask-Security is honoured; nobody can register unless one says so.
+    """
+
+    def __init__(self) -> None:
+        self._has_accounts = False
+
+    def init_app(self, app: flask.Flask, admin: Host) -> None:
+        """Give ``app`` the routes ``login`` and ``logout`` under the URL of ``admin``."""
+        if hasattr(app, "login_manager"):
+            raise ConfigurationError(
+                "This application has a sign-in of its own already (app.login_manager). Pass "
+                "Admin(sign_in=FlaskLogin(lambda user: …)) to let its users in, or another "
+                "object that meets admin_app.accounts.SignIn."
+            )
+        self._session = admin.session
+        prefix = admin.url.rstrip("/")
+        for name, value in _settings(prefix).items():
+            app.config.setdefault(name, value)
+        app.config.setdefault("REMEMBER_COOKIE_SAMESITE", "Lax")
+        app.config.setdefault("REMEMBER_COOKIE_DURATION", dt.timedelta(days=14))
+        self.datastore = SQLAlchemySessionUserDatastore(admin.session, User, Role)
+        security = flask_security.Security()
+        security.init_app(app, self.datastore)
+        # Two things that are of no use here and harm: an identity that is looked up for each
+        # file and each page of the host, and tokens that would sign in without a session.
+        security.principal.identity_loaders.clear()
+        security.login_manager.request_loader(lambda request: None)
+        app.before_request(self._greet)
+        user_authenticated.connect(_renew_token, app)
+
+    def identify(self) -> Principal | None:
+        """The signed-in user; deactivated ones are strangers from the next request on."""
+        if "admin_account" not in g:
+            g.admin_account = self._load()
+        principal: Principal | None = g.admin_account
+        return principal
+
+    def _load(self) -> Principal | None:
+        try:
+            user = flask_login.current_user
+            if not user.is_authenticated:
+                return None
+            return Principal(id=str(user.id), label=user.email, is_staff=bool(user.active))
+        except sa.exc.DBAPIError:
+            # The cookie is older than this database, which has no tables for accounts yet.
+            self._session.rollback()
+            if self._missing_tables():
+                return None
+            raise
+
+    def sign_in_url(self, next_url: str) -> str | None:
+        return flask.url_for(f"{BLUEPRINT}.login", next=next_url)
+
+    def sign_out_url(self) -> str | None:
+        return flask.url_for(f"{BLUEPRINT}.logout")
+
+    def create_user(self, email: str, password: str) -> User:
+        """A new account, committed.
+
+        Raises `WriteRefused` for an address or password that will not do, or an address in use.
+        """
+        address = _valid_email(email)
+        if self.find_user(address) is not None:
+            raise WriteRefused(f"There is an account for {address} already.")
+        user = self.datastore.create_user(email=address, password=_hashed(password))
+        self._session.commit()
+        assert isinstance(user, User)
+        return user
+
+    def set_password(self, user: User, password: str) -> None:
+        """Give ``user`` another password and end all of his sessions; committed."""
+        user.password = _hashed(password)
+        self.datastore.set_uniquifier(user)
+        self._session.commit()
+
+    def find_user(self, email: str) -> User | None:
+        """The account of this address, whatever its case."""
+        wanted = sa.select(User).where(sa.func.lower(User.email) == email.strip().lower())
+        user: User | None = self._session.scalar(wanted)
+        return user
+
+    def _missing_tables(self) -> bool:
+        return not sa.inspect(self._session.connection()).has_table(User.__table__.name)
+
+    def _greet(self) -> ResponseReturnValue | None:
+        """Before the sign-in page: drop a foreign ``next``, tell what has to be run first."""
+        if request.endpoint != f"{BLUEPRINT}.login":
+            return None
+        next_urls = [*request.args.getlist("next"), *request.form.getlist("next")]
+        if any(url and not pages.safe_url(url, "") for url in next_urls):
+            return flask.redirect(request.path)
+        return None if self._has_accounts else self._tell_first_steps()
+
+    def _tell_first_steps(self) -> ResponseReturnValue | None:
+        if self._missing_tables():
+            message = (
+                "Nobody can sign in yet: this database has no tables for accounts. Run "
+                "“flask admin init-db” and then “flask admin create-user” with an e-mail address."
+            )
+        elif self._session.scalar(sa.select(User).limit(1)) is None:
+            message = (
+                "Nobody can sign in yet: there is no account. "
+                "Run “flask admin create-user” with an e-mail address."
+            )
+        else:
+            self._has_accounts = True
+            return None
+        flask.flash(message, "warning")
+        return None if request.method == "GET" else flask.redirect(request.full_path)
+
+
+class FlaskLogin:
+    """Sign-in of a host application that uses Flask-Login (or Flask-Security).
+
+    ``may_enter`` decides whether a signed-in user is staff; ``label`` is how pages call him.
+    ``sign_out_endpoint`` must accept POST.
+    """
+
+    def __init__(
+        self,
+        may_enter: Callable[[Any], bool],
+        label: Callable[[Any], str] = str,
+        sign_out_endpoint: str | None = None,
+    ) -> None:
+        self.may_enter = may_enter
+        self.label = label
+        self.sign_out_endpoint = sign_out_endpoint
+
+    def init_app(self, app: flask.Flask, admin: Host) -> None:
+        """Nothing to prepare: the host does, before or after."""
+
+    def identify(self) -> Principal | None:
+        user = flask_login.current_user
+        if user is None or not user.is_authenticated:
+            return None
+        return Principal(user.get_id(), self.label(user), bool(self.may_enter(user)))
+
+    def sign_in_url(self, next_url: str) -> str | None:
+        view = flask.current_app.login_manager.login_view  # type: ignore[attr-defined]
+        if view is None and "security" in flask.current_app.extensions:
+            return str(flask_security.url_for_security("login", next=next_url))
+        if view is None:
+            return None
+        return str(flask_login.login_url(view, next_url))
+
+    def sign_out_url(self) -> str | None:
+        return flask.url_for(self.sign_out_endpoint) if self.sign_out_endpoint else None
+
+
+class Open:
+    """No sign-in: whoever reaches the server may do everything. For tests and benchmarks."""
+
+    def init_app(self, app: flask.Flask, admin: Host) -> None:
+        """Refuse to open an application that is neither debugged nor tested, unless told to."""
+        allowed = str(app.config.get("ADMIN_ALLOW_OPEN") or "").lower() not in _FALSE
+        if not (app.debug or app.testing or allowed):
+            raise ConfigurationError(
+                "ADMIN_SIGN_IN is 'none', which lets everybody change everything. Set it to "
+                "'accounts', or set ADMIN_ALLOW_OPEN=1 if no stranger can reach this server."
+            )
+
+    def identify(self) -> Principal | None:
+        return Principal("open", "Open access", is_staff=True)
+
+    def sign_in_url(self, next_url: str) -> str | None:
+        return None
+
+    def sign_out_url(self) -> str | None:
+        return None
+
+
+def _settings(prefix: str) -> dict[str, Any]:
+    """What we choose of Flask-Security unless the application's configuration does."""
+    return {
+        "SECURITY_BLUEPRINT_NAME": BLUEPRINT,
+        "SECURITY_URL_PREFIX": prefix or None,
+        "SECURITY_POST_LOGIN_VIEW": f"{prefix}/",
+        "SECURITY_POST_LOGOUT_VIEW": f"{prefix}/login",
+        "SECURITY_STATIC_FOLDER": None,
+        "SECURITY_CLI_USERS_NAME": None,
+        "SECURITY_CLI_ROLES_NAME": None,
+        "SECURITY_RETURN_GENERIC_RESPONSES": True,
+        "SECURITY_API_ENABLED_METHODS": ["session"],
+        "SECURITY_TRACKABLE": True,
+        # Argon2 salts by itself. The HMAC that Flask-Security would put before it ties every
+        # password to one more secret, which nobody can ever change.
+        "SECURITY_PASSWORD_SINGLE_HASH": {"argon2"},
+        "SECURITY_PASSWORD_LENGTH_MIN": 10,
+        # Looking up whether a domain takes mail needs the net and tells nothing about a person.
+        "SECURITY_EMAIL_VALIDATOR_ARGS": {"check_deliverability": False},
+        # Below zero: there is no page yet that asks for the password again.
+        "SECURITY_FRESHNESS": dt.timedelta(seconds=-1),
+        "SECURITY_MSG_GENERIC_AUTHN_FAILED": (
+            "That e-mail address and password do not belong together.",
+            "error",
+        ),
+    }
+
+
+def _renew_token(app: flask.Flask, **arguments: Any) -> None:
+    # What was known of the session before somebody signed in must not be of use afterwards.
+    name = app.config["WTF_CSRF_FIELD_NAME"]
+    flask.session.pop(name, None)
+    g.pop(name, None)
+
+
+def _valid_email(email: str) -> str:
+    try:
+        address: str = flask.current_app.extensions["security"]._mail_util.validate(email)
+    except ValueError:
+        raise WriteRefused(f"{email!r} is no e-mail address.") from None
+    return address
+
+
+def _hashed(password: str) -> str:
+    problems, normal = flask.current_app.extensions["security"]._password_util.validate(
+        password, False
+    )
+    if problems:
+        raise WriteRefused(f"{problems[0].rstrip('.')}.")
+    return str(flask_security.hash_password(normal))
+
+
+def random_password() -> str:
+    """A password that nobody guesses and somebody can type."""
+    return secrets.token_urlsafe(12)
