@@ -2,6 +2,7 @@
 PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 5000
+export HOST PORT
 # More arguments for pytest, e.g. make test ARGS="-k picker".
 ARGS ?=
 # The SQLAlchemy 2.0 that test-sa20 runs on.
@@ -23,7 +24,7 @@ help: ## list these targets
 setup: $(DEV_READY) ## make .venv with everything for working on the code
 
 run: $(RUN_READY) ## serve the sample (or your ADMIN_MODELS, DATABASE_URL) on HOST:PORT
-ifeq ($(strip $(ADMIN_MODELS)),)
+ifeq ($(filter-out examples.fleet.models,$(ADMIN_MODELS)),)
 	@$(FLASK) db upgrade
 	@$(FLASK) fleet seed --size small --if-empty
 	@$(FLASK) admin demo-user

@@ -24,10 +24,9 @@ IN_CI = bool(os.environ.get("CI"))
 NEVER_SKIPPED_IN_CI = ("postgresql", "browser")
 
 # What a developer has exported for his own trials must not reach the tests or their subprocesses.
-for _setting in [name for name in os.environ if name.startswith(("ADMIN_", "FLASK_", "SECURITY_"))]:
+_SETTINGS = ("ADMIN_", "DATABASE_URL", "FLASK_", "INSTANCE_PATH", "MIGRATIONS_DIR", "SECRET_KEY")
+for _setting in [name for name in os.environ if name.startswith(_SETTINGS)]:
     del os.environ[_setting]
-for _setting in ("DATABASE_URL", "MIGRATIONS_DIR", "SECRET_KEY"):
-    os.environ.pop(_setting, None)
 
 # Timings are never asserted, and CI tries the same examples every time.
 hypothesis.settings.register_profile("house", deadline=None, derandomize=IN_CI)
