@@ -15,8 +15,8 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import orm
 
 from admin_app import database
-from examples import fleet
 from examples.fleet import seed as seeding
+from examples.fleet.cli import fleet_cli
 from examples.fleet.models import Base, Order, OrderItem, Product, Specimen, Tag, Task, Telemetry
 from examples.fleet.rows import SIZES, Load, loads
 from examples.fleet.seed import SeedRefused, seed
@@ -194,7 +194,7 @@ def flask_fleet(engine: sa.Engine) -> Flask:
     app = Flask(__name__)
     app.config["SQLALCHEMY_DATABASE_URI"] = engine.url
     SQLAlchemy(app)
-    fleet.init_app(app)
+    app.cli.add_command(fleet_cli)
     return app
 
 
