@@ -4,6 +4,9 @@ import "../vendor/tom-select/tom-select.base.min.js";
 
 const { TomSelect } = globalThis;
 
+// The key of an entry that only says something; no identity holds a control sign.
+const NOTE = "\u0001";
+
 const element = (tag, className, ...children) => {
   const made = document.createElement(tag);
   if (className) made.className = className;
@@ -18,8 +21,8 @@ function bindPicker(input) {
   const key = (item) => (isMultiple ? encodeURIComponent(item.id) : String(item.id));
   const chosen = JSON.parse(input.dataset.chosen || "[]").map((item) => ({ ...item, key: key(item) }));
   const label = document.querySelector(`label[for="${CSS.escape(input.id)}"]`);
+  let found = new Set();
   let asking = null;
-  let isFailed = false;
 
   function item(data) {
     const text = element("span", "", data.text);
@@ -50,15 +53,15 @@ function bindPicker(input) {
     // Identities may hold any sign: nothing that can be typed parts a single one.
     delimiter: isMultiple ? "," : "\u0000",
     maxOptions: null,
-    preload: "focus",
+    openOnFocus: false,
     loadThrottle: 200,
     hideSelected: isMultiple,
     closeAfterSelect: !isMultiple,
     placeholder: input.placeholder || "Search",
     hidePlaceholder: true,
     refreshThrottle: 0,
-    // The server has searched: every row that it sent is shown, in its order.
-    score: () => () => 1,
+    // The server has searched: what it sent is shown, in its order, and nothing else.
+    score: () => (one) => (found.has(one.key) ? 1 : 0),
     sortField: [{ field: "$order" }],
     shouldLoad: () => true,
     async load(query, done) {
@@ -74,17 +77,18 @@ function bindPicker(input) {
         });
         if (!answer.ok) throw new Error(answer.statusText);
         const { items, has_more } = await answer.json();
-        isFailed = false;
-        const found = items.map((one) => ({ ...one, key: key(one) }));
-        if (has_more) found.push({ key: "\u0001", text: "More rows match: type to narrow them", disabled: true });
+        const rows = items.map((one) => ({ ...one, key: key(one) }));
+        if (has_more) rows.push({ key: NOTE, text: "More rows match: type to narrow them", disabled: true });
+        found = new Set(rows.map((one) => one.key));
         picker.clearOptions();
-        done(found);
+        done(rows);
       } catch (error) {
         // A newer question has taken the place of this one; it reports for both.
         if (mine.signal.aborted) return done();
-        isFailed = true;
+        asking = null;
+        found = new Set([NOTE]);
         picker.clearOptions();
-        done();
+        done([{ key: NOTE, text: "The lookup failed. Type to try again.", disabled: true }]);
         console.warn("The lookup failed:", error.message);
       }
     },
@@ -97,12 +101,15 @@ function bindPicker(input) {
       },
       loading: () => element("div", "loading", "Looking…"),
       no_results: (data) =>
-        isFailed
-          ? element("div", "failed", "The lookup failed. Type again to retry.")
-          : element("div", "no-results", data.input ? `Nothing matches “${data.input}”` : "There is nothing to choose"),
+        element("div", "no-results", data.input ? `Nothing matches “${data.input}”` : "There is nothing to choose"),
       not_loading: () => null,
     },
   });
+
+  picker.on("dropdown_open", () => {
+    if (!asking) picker.load("");
+  });
+  picker.control.addEventListener("click", () => picker.open());
 
   // The input behind the control keeps the value; it is not a control to a screen reader any more.
   input.setAttribute("aria-hidden", "true");
