@@ -1,0 +1,197 @@
+"""Every use of a part of Flask-Admin that it does not promise to keep, each with its reason.
+
+The rest of the package uses its public names only. When an upgrade of Flask-Admin breaks
+something, it is mended here.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import flask
+import sqlalchemy as sa
+from flask_admin.base import Admin as FlaskAdmin
+from flask_admin.contrib.sqla import typefmt as sqla_typefmt
+from flask_admin.contrib.sqla.filters import BaseSQLAFilter
+from flask_admin.contrib.sqla.form import InlineModelConverter
+from flask_admin.model import typefmt
+from sqlalchemy import orm
+
+from admin_app import inspection, navigation, pages
+from admin_app.contexts import ListPage
+from admin_app.listing import Count, ListedRow, ListState, Page
+
+
+def adopt(admin: FlaskAdmin) -> None:
+    """Let views of ours stand in a ``flask_admin.Admin``: our templates, headers and frame.
+
+    ``Admin.app`` is set by then: Flask-Admin makes blueprints only once it knows its application.
+    """
+    app = admin.app
+    if app is None or "admin_app" in app.extensions:
+        return
+    if "admin_adopted" not in app.extensions:
+        app.extensions["admin_adopted"] = admin
+        pages.install(app)
+        pages.guard(app, admin.url)
+        app.jinja_env.globals["admin_site"] = lambda: navigation.site(admin, current_view())
+
+
+def current_view() -> Any:
+    """The view that the current request is for; Flask-Admin keeps it on its blueprints alone."""
+    for admin in flask.current_app.extensions.get("admin", ()):
+        for view in admin._views:
+            if view.endpoint == flask.request.blueprint:
+                return view
+    return None
+
+
+def view_for(admin: FlaskAdmin, mapper: orm.Mapper[Any]) -> Any:
+    """The first view of ours in ``admin`` for ``mapper``: Flask-Admin keeps no such register."""
+    for view in admin._views:
+        if getattr(view, "mapper", None) is mapper:
+            return view
+    return None
+
+
+def as_select(query: orm.Query[Any]) -> sa.Select[Any]:
+    """A ``Query`` that a host's ``get_query`` made, as the SELECT that a Listing starts from."""
+    statement = query.statement
+    if not isinstance(statement, sa.Select):
+        raise TypeError("get_query must return a query over the rows of one model")
+    return statement
+
+
+def default_order(view: Any) -> list[tuple[Any, bool]] | None:
+    """``column_default_sort`` in one form; the method that reads all three forms is private."""
+    order = view.column_default_sort
+    if not order:
+        return None
+    if isinstance(order, list):
+        return [o if isinstance(o, tuple) else (o, False) for o in order]
+    return [order if isinstance(order, tuple) else (order, False)]
+
+
+def apply_filters(view: Any, filters: Sequence[Any], statement: sa.Select[Any]) -> sa.Select[Any]:
+    """``statement`` narrowed by Flask-Admin's filter objects.
+
+    They are written for ``Query``, whose ``filter`` and ``join`` a SELECT has as well. A filter
+    that joins is put into a subquery over the key, so that no row is there twice.
+    """
+    model = view.model
+    keys = [getattr(model, k) for k in inspection.identity_keys(view.mapper)]
+    for index, _, value in filters:
+        flt = view._filters[index]
+        path = view._filter_joins.get(flt.key_name or flt.column, []) if isinstance(flt, BaseSQLAFilter) else []
+        inner, alias = statement, None
+        if path:
+            inner = sa.select(*keys)
+            inner, _, alias = view._apply_path_joins(inner, {}, path, inner_join=False)
+        takes_alias = len(inspect.signature(flt.apply).parameters) >= 3
+        arguments = (flt.clean(value), alias) if takes_alias else (flt.clean(value),)
+        inner = flt.apply(inner, *arguments)
+        if path:
+            key = keys[0] if len(keys) == 1 else sa.tuple_(*keys)
+            statement = statement.where(key.in_(inner))
+        else:
+            statement = inner
+    return statement
+
+
+def own_type_formatters(formatters: Mapping[type, Any] | None) -> dict[type, Any]:
+    """The type formatters that a host has set, without those that Flask-Admin sets itself."""
+    stock: dict[Any, Any] = {}
+    for known in (
+        typefmt.BASE_FORMATTERS,
+        typefmt.DETAIL_FORMATTERS,
+        sqla_typefmt.DEFAULT_FORMATTERS,
+    ):
+        for type_, formatter in known.items():
+            stock.setdefault(type_, set()).add(formatter)
+    return {t: f for t, f in (formatters or {}).items() if f not in stock.get(t, ())}
+
+
+def format_type(formatter: Callable[..., Any], view: Any, name: str, value: Any) -> Any:
+    """A type formatter called as it was written: with the column's name or, before 2.0, without."""
+    if len(inspect.signature(formatter).parameters) >= 3:
+        return formatter(view, value, name)
+    return formatter(view, value)
+
+
+def new_instance(mapper: orm.Mapper[Any]) -> Any:
+    """A new instance, by its class when that takes no arguments, else without ``__init__``.
+
+    The manager's way still runs SQLAlchemy's init event, so that defaults of dataclass mappings
+    and collections are in place.
+    """
+    model = mapper.class_
+    try:
+        inspect.signature(model).bind()
+    except (TypeError, ValueError):
+        instance = mapper.class_manager.new_instance()
+        mapper.class_manager.dispatch.init(orm.attributes.instance_state(instance), [], {})
+        return instance
+    return model()
+
+
+def page_of(view: Any, state: ListState, filters: Sequence[Any]) -> Page:
+    """The page that a host's own ``get_list`` gives."""
+    order = state.order[0] if state.order else None
+    count, instances = view.get_list(
+        state.page,
+        order.key if order else None,
+        order.descending if order else False,
+        state.search,
+        filters or None,
+        page_size=state.page_size,
+    )
+    rows = [ListedRow(i, {}) for i in instances]
+    seen = state.page * state.page_size + len(rows)
+    has_next = seen < count if count is not None else len(rows) >= state.page_size
+    return Page(rows, has_next, None if count is None else Count(count))
+
+
+def list_arguments(view: Any, page: ListPage, state: ListState, found: Page) -> dict[str, Any]:
+    """What Flask-Admin gives its list template, for a host's template that extends ours."""
+    names = [name for name, _ in view._list_columns]
+    order = state.order[0] if state.order else None
+    count = found.count.number if found.count else None
+    actions, confirmations = view.get_actions_list()
+    return {
+        "page": page,
+        "data": [row.instance for row in found.rows],
+        "list_columns": view._list_columns,
+        "sortable_columns": view._sortable_columns,
+        "editable_columns": view.column_editable_list,
+        "list_row_actions": view.get_list_row_actions(),
+        "count": count,
+        "page_size": state.page_size,
+        "default_page_size": view.page_size,
+        "num_pages": None if count is None else -(-count // state.page_size),
+        "sort_column": names.index(order.key) if order and order.key in names else None,
+        "sort_desc": order.descending if order else False,
+        "search": state.search,
+        "search_supported": view._search_supported,
+        "actions": actions,
+        "actions_confirmation": confirmations,
+        "get_pk_value": view.get_pk_value,
+        "get_value": view.get_list_value,
+        "return_url": page.return_url,
+        "enumerate": enumerate,
+    }
+
+
+class InlineConverter(InlineModelConverter):
+    """Flask-Admin's inline forms, whose pickers ask the parent's view for rows.
+
+    ``get_info`` makes the object that the form converter will know as its view.
+    """
+
+    def get_info(self, p: Any) -> Any:
+        info = super().get_info(p)
+        info.lookup_for = self.view.lookup_for
+        info.lookup_for_table = self.view.lookup_for_table
+        info.dialect_name = self.view.dialect_name
+        return info

@@ -1,0 +1,123 @@
+"""Actions over ticked rows, and the deletes that an operator confirms first.
+
+`action` is Flask-Admin's decorator. An action that asks first is answered with a page that shows
+the rows; it runs when the page's form comes back with ``confirmed``. `plan_delete` tells what a
+delete does to rows of other tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from flask_admin.actions import action
+from sqlalchemy import orm
+
+from admin_app import inspection
+from admin_app.contexts import Consequence
+from admin_app.inspection import plural, words
+
+__all__ = ["SHOWN_ROWS", "action", "identities", "plan_delete"]
+
+SHOWN_ROWS = 50
+"""Rows that a page of confirmation names; the others are counted."""
+
+
+def identities(mapper: orm.Mapper[Any], texts: Sequence[str]) -> list[tuple[Any, ...]]:
+    """The identities that ``texts`` from a form stand for, each once; NotFound for a bad one."""
+    text_of = inspection.identity_text(mapper)
+    return list(dict.fromkeys(text_of.decode(text) for text in texts))
+
+
+def plan_delete(
+    session: orm.scoped_session[Any] | orm.Session, mapper: orm.Mapper[Any], rows: Sequence[Any]
+) -> list[Consequence]:
+    """What happens to rows that point directly at ``rows`` when these are deleted.
+
+    One counting statement per foreign key. The rule is the mapping's where a relationship governs
+    the foreign key, else the database's.
+    """
+    if not rows:
+        return []
+    found: list[Consequence] = []
+    targets = {t for t in mapper.tables if isinstance(t, sa.Table)}
+    seen: set[tuple[sa.Table, tuple[str, ...]]] = set()
+    for table in _all_tables(mapper):
+        for constraint in table.foreign_key_constraints:
+            if constraint.referred_table not in targets or (table in targets and _is_own(mapper, table, constraint)):
+                continue
+            where = (table, tuple(constraint.column_keys))
+            if where in seen:
+                continue
+            seen.add(where)
+            count = session.scalar(_count(mapper, constraint, rows)) or 0
+            if count:
+                found.append(_consequence(mapper, table, constraint, count))
+    return found
+
+
+def _all_tables(mapper: orm.Mapper[Any]) -> list[sa.Table]:
+    tables: dict[sa.Table, None] = {}
+    for other in mapper.registry.mappers:
+        tables.update((t, None) for t in other.tables if isinstance(t, sa.Table))
+    for table in list(tables):
+        tables.update((t, None) for t in table.metadata.tables.values())
+    return sorted(tables, key=lambda t: t.fullname)
+
+
+def _is_own(mapper: orm.Mapper[Any], table: sa.Table, constraint: sa.ForeignKeyConstraint) -> bool:
+    """Whether the constraint only holds the parts of a joined-inheritance row together."""
+    return constraint.referred_table is not table and set(table.primary_key.columns) <= set(
+        constraint.columns
+    )
+
+
+def _count(mapper: orm.Mapper[Any], constraint: sa.ForeignKeyConstraint, rows: Sequence[Any]) -> Any:
+    table = constraint.parent
+    statement = sa.select(sa.func.count()).select_from(table)
+    pairs = [(e.parent, inspection.key_of(mapper, e.column)) for e in constraint.elements]
+    known = [(column, key) for column, key in pairs if key is not None]
+    if len(known) == 1:
+        column, key = known[0]
+        return statement.where(column.in_([getattr(r, key) for r in rows]))
+    values = [tuple(getattr(r, key) for _, key in known) for r in rows]
+    return statement.where(sa.tuple_(*(c for c, _ in known)).in_(values))
+
+
+def _consequence(
+    mapper: orm.Mapper[Any], table: sa.Table, constraint: sa.ForeignKeyConstraint, count: int
+) -> Consequence:
+    noun = words(table.name).lower() if count == 1 else plural(words(table.name)).lower()
+    column = ", ".join(words(k).lower() for k in constraint.column_keys)
+    text = f"{count:,} {noun} ({column})"
+    kind = _kind(mapper, table, constraint)
+    if kind == "deleted":
+        return Consequence(f"{text} deleted as well", kind)
+    if kind == "unlinked":
+        return Consequence(f"{text} kept, no longer pointing here", kind)
+    return Consequence(f"{text} still pointing here; the database keeps them together", kind)
+
+
+def _kind(mapper: orm.Mapper[Any], table: sa.Table, constraint: sa.ForeignKeyConstraint) -> str:
+    columns = set(constraint.columns)
+    for relationship in mapper.relationships:
+        if relationship.viewonly:
+            continue
+        if relationship.secondary is table:
+            return "deleted"
+        is_ours = (
+            relationship.direction is orm.RelationshipDirection.ONETOMANY
+            and set(relationship.remote_side) == columns
+        )
+        if is_ours:
+            if relationship.cascade.delete:
+                return "deleted"
+            if relationship.passive_deletes is False:
+                return "unlinked" if all(c.nullable for c in columns) else "blocked"
+    match (constraint.ondelete or "").upper():
+        case "CASCADE":
+            return "deleted"
+        case "SET NULL" | "SET DEFAULT":
+            return "unlinked"
+    return "blocked"

@@ -1,0 +1,248 @@
+"""What each page of a model hands to its template, one dataclass a page.
+
+The fields are the contract of whoever overrides a template. URLs are ready to be printed; text
+is escaped by the template, and what is Markup has been already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from markupsafe import Markup
+
+from admin_app.pages import Crumb, MenuSection
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Words that may lead somewhere."""
+
+    text: str
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The heading of a list column; ``css`` is the class of its cells, too."""
+
+    key: str
+    label: str
+    css: str = ""
+    sort_url: str | None = None
+    sort: str | None = None
+    """``asc`` or ``desc`` when the list is ordered by it."""
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a list; ``cells`` are whole ``<td>`` elements."""
+
+    id: str | None
+    label: str
+    cells: list[Markup]
+    edit_url: str | None = None
+    details_url: str | None = None
+    delete_url: str | None = None
+    actions: Markup = Markup()
+    instance: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pager:
+    """The way to the pages around this one."""
+
+    text: str = ""
+    first_url: str | None = None
+    previous_url: str | None = None
+    next_url: str | None = None
+    last_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageSize:
+    size: int
+    url: str
+    is_current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The search box; ``hidden`` are the arguments that its form keeps."""
+
+    is_supported: bool
+    text: str = ""
+    placeholder: str = ""
+    clear_url: str = ""
+    hidden: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """An active filter in words, and the URL without it."""
+
+    text: str
+    value: str
+    remove_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilterChoice:
+    """One operator of a filter: the URL argument it sets, its words, perhaps its options."""
+
+    arg: str
+    operation: str
+    options: list[Any] | None = None
+    type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FilterGroup:
+    label: str
+    choices: list[FilterChoice]
+
+
+@dataclass(frozen=True, slots=True)
+class BulkAction:
+    """An action over the ticked rows; ``confirmation`` is the question asked first, if any."""
+
+    name: str
+    text: str
+    confirmation: str | None = None
+
+
+@dataclass(slots=True)
+class ListPage:
+    """``admin/model/list.html``"""
+
+    title: str
+    singular: str
+    breadcrumbs: list[Crumb]
+    columns: list[Column]
+    rows: list[Row]
+    count_text: str
+    pager: Pager
+    search: Search
+    action_url: str
+    return_url: str
+    note: str | None = None
+    description: str | None = None
+    is_narrowed: bool = False
+    empty_message: str = ""
+    page_sizes: list[PageSize] = field(default_factory=list)
+    chips: list[Chip] = field(default_factory=list)
+    filters: list[FilterGroup] = field(default_factory=list)
+    actions: list[BulkAction] = field(default_factory=list)
+    create_url: str | None = None
+    export_urls: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.rows
+
+
+@dataclass(frozen=True, slots=True)
+class FormGroup:
+    title: str | None
+    fields: list[Any]
+    description: str | None = None
+    is_folded: bool = False
+
+
+@dataclass(slots=True)
+class FormPage:
+    """``admin/model/create.html`` and ``admin/model/edit.html``"""
+
+    title: str
+    heading: str
+    mode: str
+    breadcrumbs: list[Crumb]
+    form: Any
+    groups: list[FormGroup]
+    action_url: str
+    cancel_url: str
+    sub: str | None = None
+    details_url: str | None = None
+    delete_url: str | None = None
+    error_sentence: str | None = None
+    errors: list[tuple[str, str, str]] = field(default_factory=list)
+    can_add_another: bool = True
+    can_continue: bool = True
+    submit_text: str = "Save"
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    label: str
+    value: Markup
+    is_wide: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DetailsGroup:
+    title: str | None
+    items: list[Detail]
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """Some of the rows of a to-many relationship; ``more_text`` says that there are others."""
+
+    label: str
+    links: list[Link]
+    more_text: str | None = None
+
+
+@dataclass(slots=True)
+class DetailsPage:
+    """``admin/model/details.html``"""
+
+    title: str
+    heading: str
+    breadcrumbs: list[Crumb]
+    groups: list[DetailsGroup]
+    related: list[Related]
+    list_url: str
+    sub: str | None = None
+    edit_url: str | None = None
+    delete_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Consequence:
+    """What else happens; ``kind`` is ``deleted``, ``unlinked`` or ``blocked``."""
+
+    text: str
+    kind: str
+
+
+@dataclass(slots=True)
+class ConfirmPage:
+    """``admin/model/delete.html`` and ``admin/confirm_action.html``: asked before it is done."""
+
+    title: str
+    heading: str
+    breadcrumbs: list[Crumb]
+    sentence: str
+    rows: list[Link]
+    action_url: str
+    hidden: list[tuple[str, str]]
+    submit_text: str
+    cancel_url: str
+    more_text: str | None = None
+    consequences: list[Consequence] = field(default_factory=list)
+    can_submit: bool = True
+
+
+@dataclass(slots=True)
+class IndexPage:
+    """``admin/index.html``"""
+
+    title: str
+    breadcrumbs: list[Crumb]
+    sections: list[MenuSection]
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(s.items for s in self.sections)

@@ -1,0 +1,325 @@
+"""`Admin`: the site. It registers models, knows who is there and what he may, and holds the menu.
+
+It is Flask-Admin's ``Admin`` with ``register``, ``register_all``, a sign-in and a policy. Pages
+themselves are made by views; what every page needs is in `pages`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import ModuleType
+from typing import Any
+from urllib.parse import urlsplit
+
+import flask
+import sqlalchemy as sa
+from flask import g, request
+from flask.typing import ResponseReturnValue
+from flask_admin.base import Admin as FlaskAdmin
+from flask_admin.base import AdminIndexView as FlaskAdminIndexView
+from flask_admin.base import expose
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import orm
+from werkzeug.utils import redirect
+
+from admin_app import _flask_admin, accounts, contexts, database, inspection, navigation, pages
+from admin_app.accounts import SignIn
+from admin_app.errors import ConfigurationError, Forbidden
+from admin_app.pages import Crumb
+from admin_app.policy import Policy, Principal
+from admin_app.views import ModelView, scoped
+
+SIGN_INS: dict[str, type[Any]] = {"accounts": accounts.Accounts, "none": accounts.Open}
+
+
+class AdminIndexView(FlaskAdminIndexView):
+    """The first page: every model that the visitor may see, by category."""
+
+    def is_accessible(self) -> bool:
+        admin = self.admin
+        if not isinstance(admin, Admin):
+            return bool(super().is_accessible())
+        return admin.policy.may(admin.principal(), "view")
+
+    def inaccessible_callback(self, name: Any, **kwargs: Any) -> ResponseReturnValue:
+        admin = self.admin
+        answer = admin.enter() if isinstance(admin, Admin) else None
+        if answer is None:
+            raise Forbidden("You are signed in, but this admin is not open to you.")
+        return answer
+
+    @expose()
+    def index(self) -> str:
+        assert self.admin is not None
+        page = contexts.IndexPage(
+            title=str(self.admin.name),
+            breadcrumbs=[Crumb(str(self.admin.name))],
+            sections=navigation.sections(self.admin, self),
+        )
+        return str(self.render(self._template, page=page))
+
+
+class Admin(FlaskAdmin):
+    """The admin of one application.
+
+    ``db`` is Flask-SQLAlchemy's object, a ``scoped_session`` or a ``sessionmaker``; it may be
+    given to `register` instead. ``sign_in`` is ``"accounts"`` (the admin's own, on
+    Flask-Security), ``"none"`` (see `accounts.Open`) or an object that meets `accounts.SignIn`.
+    ``policy`` decides what a principal may do. Everything else is Flask-Admin's.
+    """
+
+    def __init__(
+        self,
+        app: flask.Flask | None = None,
+        db: Any = None,
+        name: str | None = None,
+        url: str | None = None,
+        *,
+        sign_in: str | SignIn = "accounts",
+        policy: Policy | None = None,
+        index_view: Any = None,
+        endpoint: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if isinstance(sign_in, str) and sign_in not in SIGN_INS:
+            raise ConfigurationError(
+                f"sign_in is {sign_in!r}; it must be one of {', '.join(map(repr, SIGN_INS))} or an "
+                "object that meets admin_app.accounts.SignIn."
+            )
+        self.db = scoped(db)
+        self.policy = policy or Policy()
+        self.sign_in: SignIn = SIGN_INS[sign_in]() if isinstance(sign_in, str) else sign_in
+        self.views_by_model: dict[type[Any], ModelView] = {}
+        super().__init__(
+            app,
+            name,
+            url,
+            index_view=index_view or AdminIndexView(endpoint=endpoint, url=url),
+            endpoint=endpoint,
+            csp_nonce_generator=pages.csp_nonce,
+            **kwargs,
+        )
+
+    def _init_extension(self) -> None:
+        assert self.app is not None
+        app = self.app
+        super()._init_extension()
+        app.extensions.setdefault("admin_app", self)
+        pages.install(app)
+        pages.guard(app, self.url, self.enter)
+        pages.catch_errors(self.index_view.blueprint)
+        app.jinja_env.globals["admin_site"] = self.site
+        if self.db is not None:
+            if isinstance(self.db, SQLAlchemy):
+                database.attach(self.db.metadata)
+            self.sign_in.init_app(app, self)
+        elif not isinstance(self.sign_in, accounts.Accounts):
+            self.sign_in.init_app(app, self)
+        else:
+            raise ConfigurationError(
+                "Admin needs db, the database that keeps its accounts: Admin(app, db). Without "
+                "accounts, pass sign_in=FlaskLogin(…) or another sign-in."
+            )
+        if isinstance(self.db, orm.scoped_session):
+            app.teardown_appcontext(self._remove_session)
+
+    def _remove_session(self, error: BaseException | None) -> None:
+        self.db.remove()
+
+    # Registration
+
+    @property
+    def session(self) -> orm.scoped_session[Any]:
+        """The session of the admin's own tables, and of models registered without one."""
+        found = self.db.session if hasattr(self.db, "session") else self.db
+        assert isinstance(found, orm.scoped_session)
+        return found
+
+    def add_view(self, view: Any) -> None:
+        """Add a view; a second one of the same name gets an endpoint of its own."""
+        if isinstance(view, ModelView):
+            taken = {v.endpoint for v in self._views} | set(pages.RESERVED)
+            if view.endpoint in taken:
+                view.endpoint = _free_endpoint(view.mapper, taken)
+            self.views_by_model.setdefault(view.model, view)
+        super().add_view(view)
+
+    def register(
+        self,
+        model: type[Any],
+        view_class: type[ModelView] = ModelView,
+        *,
+        session: Any = None,
+        **kwargs: Any,
+    ) -> ModelView:
+        """Give ``model`` pages; the keyword arguments are those of `ModelView`.
+
+        ``session`` is where its rows are, when that is not the admin's own ``db``.
+        """
+        source = session if session is not None else self.db
+        if source is None:
+            raise ConfigurationError(
+                f"Nothing says where the rows of {model.__name__} are: pass Admin(app, db) or "
+                "register(…, session=…)."
+            )
+        view = view_class(model, source, **kwargs)
+        self.add_view(view)
+        return view
+
+    def register_all(
+        self,
+        source: Any,
+        *,
+        views: dict[type[Any], type[ModelView]] | None = None,
+        session: Any = None,
+    ) -> list[ModelView]:
+        """Give every mapped class of ``source`` pages, except those that have some already.
+
+        ``source`` is a declarative base, a registry, Flask-SQLAlchemy's ``db``, a module or an
+        iterable of classes; ``views`` names the view classes of models that have options. The
+        category in the menu is the schema or the module, where there is more than one.
+        """
+        models = [m for m in mapped_classes(source) if m not in self.views_by_model]
+        counts: dict[str, int] = {}
+        for model in models:
+            counts[model.__name__.lower()] = counts.get(model.__name__.lower(), 0) + 1
+        categories = _categories(models)
+        added: list[ModelView] = []
+        for model in models:
+            view_class = (views or {}).get(model, ModelView)
+            options: dict[str, Any] = {"category": categories.get(model)}
+            if counts[model.__name__.lower()] > 1:
+                taken = {v.endpoint for v in self._views} | set(pages.RESERVED)
+                options["endpoint"] = _free_endpoint(inspection.mapper_of(model), taken)
+            added.append(self.register(model, view_class, session=session, **options))
+        return added
+
+    def view_for(self, model: type[Any]) -> ModelView:
+        """The view of ``model``; KeyError when it has none."""
+        return self.views_by_model[model]
+
+    def view_for_mapper(self, mapper: orm.Mapper[Any]) -> ModelView | None:
+        """The view of a mapper's class, or of the nearest class that it inherits from."""
+        for ancestor in mapper.iterate_to_root():
+            view = self.views_by_model.get(ancestor.class_)
+            if view is not None:
+                return view
+        return None
+
+    # Who is there
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is no sign-in at all, which every page says."""
+        return isinstance(self.sign_in, accounts.Open)
+
+    def principal(self) -> Principal | None:
+        """Who sends the current request, asked of the sign-in once a request."""
+        if "admin_principal" not in g:
+            g.admin_principal = self.sign_in.identify()
+        found: Principal | None = g.admin_principal
+        return found
+
+    def enter(self) -> ResponseReturnValue | None:
+        """What answers a stranger: the way to sign in. None for whoever is signed in."""
+        if self.principal() is not None:
+            return None
+        is_page = request.method in ("GET", "HEAD")
+        target = request.full_path.rstrip("?") if is_page else self._referring_page()
+        url = self.sign_in.sign_in_url(request.root_path + target)
+        return None if url is None else redirect(url, 302 if is_page else 303)
+
+    def _referring_page(self) -> str:
+        try:
+            path = urlsplit(request.referrer or "").path
+        except ValueError:
+            path = ""
+        return pages.safe_url(path, self.url or "/")
+
+    def site(self) -> pages.Site:
+        """The frame around the current page."""
+        if self.principal() is None or not self.policy.may(self.principal(), "view"):
+            return pages.Site(
+                name=str(self.name),
+                home_url=flask.url_for(f"{self.endpoint}.index"),
+                principal=self.principal(),
+                sign_out_url=self.sign_in.sign_out_url() if self.principal() else None,
+                theme_url=pages.theme_url(),
+                theme=pages.theme(),
+            )
+        return navigation.site(self, _flask_admin.current_view())
+
+
+def mapped_classes(source: Any) -> list[type[Any]]:
+    """The mapped classes of a base, a registry, a ``db``, a module or an iterable, by name."""
+    if isinstance(source, SQLAlchemy):
+        source = source.Model
+    if isinstance(source, ModuleType):
+        found = _module_classes(source)
+    elif isinstance(source, orm.registry):
+        found = [m.class_ for m in source.mappers]
+    elif isinstance(source, type) and isinstance(getattr(source, "registry", None), orm.registry):
+        found = [m.class_ for m in source.registry.mappers]
+        if sa.inspect(source, raiseerr=False) is not None:
+            found = [source]
+    elif isinstance(source, Iterable):
+        found = list(source)
+    else:
+        raise ConfigurationError(
+            f"register_all takes a declarative base, a registry, a db, a module or classes; "
+            f"{source!r} is none of these."
+        )
+    own = {m.class_ for m in database.Base.registry.mappers}
+    models = {m for m in found if sa.inspect(m, raiseerr=False) is not None and m not in own}
+    return sorted(models, key=lambda m: (m.__name__, m.__module__, _table_name(m)))
+
+
+def _module_classes(module: ModuleType) -> list[type[Any]]:
+    """Classes that the module holds, and all of the bases that it defines."""
+    found: dict[type[Any], None] = {}
+    for value in vars(module).values():
+        if isinstance(value, SQLAlchemy):
+            found.update((m.class_, None) for m in value.Model.registry.mappers)
+        elif isinstance(value, type) and sa.inspect(value, raiseerr=False) is not None:
+            found[value] = None
+        elif isinstance(value, type) and value.__module__ == module.__name__:
+            registry = getattr(value, "registry", None)
+            if isinstance(registry, orm.registry):
+                found.update((m.class_, None) for m in registry.mappers)
+        elif isinstance(value, orm.registry):
+            found.update((m.class_, None) for m in value.mappers)
+    return list(found)
+
+
+def _table_name(model: type[Any]) -> str:
+    table = inspection.mapper_of(model).local_table
+    return str(getattr(table, "fullname", ""))
+
+
+def _free_endpoint(mapper: orm.Mapper[Any], taken: set[str]) -> str:
+    """An endpoint that tells a class from others of its name: by table, else by module."""
+    name = mapper.class_.__name__.lower()
+    module = mapper.class_.__module__.replace(".", "_").lower()
+    table = _table_name(mapper.class_).replace(".", "_").lower()
+    for candidate in (table, f"{table}_{name}", f"{module}_{name}"):
+        if candidate and candidate not in taken and candidate.isidentifier():
+            return candidate
+    number = next(n for n in range(2, 10_000) if f"{name}_{n}" not in taken)
+    return f"{name}_{number}"
+
+
+def _categories(models: list[type[Any]]) -> dict[type[Any], str]:
+    """Headings of the menu: schemas when there are several, else modules when there are several."""
+    schemas = {m: getattr(inspection.mapper_of(m).local_table, "schema", None) for m in models}
+    if len(set(schemas.values())) > 1:
+        return {m: inspection.words(s) if s else "Main" for m, s in schemas.items()}
+    modules = {m: m.__module__ for m in models}
+    if len(set(modules.values())) < 2:
+        return {}
+    return {m: inspection.words(_module_noun(name)) for m, name in modules.items()}
+
+
+def _module_noun(name: str) -> str:
+    """The part of a module's name that tells it from others: ``shop.orders.models`` → orders."""
+    parts = [p for p in name.split(".") if p not in ("models", "model", "tables", "schema", "db")]
+    return parts[-1] if parts else name

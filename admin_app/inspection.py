@@ -1,0 +1,586 @@
+"""What a mapped class is, asked of SQLAlchemy's mapper and of nothing else.
+
+Columns and relationships with the facts that pages need (`columns`, `relationships`), the words
+for them (`words`, `plural`), the way an identity is written in a URL and read back
+(`IdentityText`), and how a row is called (`Label`), with the relationships that its ``__str__``
+will touch, so that a list can load them in advance.
+
+All of it depends on the mapping alone, so it is worked out once per mapper and kept.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import enum
+import functools
+import inspect
+import re
+import types
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import default as default_dialect
+from sqlalchemy.ext.associationproxy import AssociationProxy
+from sqlalchemy.ext.hybrid import HybridExtensionType, hybrid_property
+
+from admin_app.errors import InvalidRequest, NotFound
+
+INT64 = range(-(2**63), 2**63)
+BINARY = (sa.LargeBinary, sa.BINARY, sa.VARBINARY)
+
+DIALECT = default_dialect.DefaultDialect()
+"""TypeDecorators are asked for their stored form under a neutral dialect."""
+
+
+def mapper_of(model: type[Any]) -> orm.Mapper[Any]:
+    """The configured mapper of ``model``; TypeError when it is not mapped."""
+    mapper = sa.inspect(model, raiseerr=False)
+    if not isinstance(mapper, orm.Mapper):
+        raise TypeError(f"{model!r} is not a mapped class")
+    return mapper
+
+
+def stored_type(type_: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
+    """The type that reaches the database: a TypeDecorator's innermost ``impl``."""
+    while isinstance(type_, sa.types.TypeDecorator):
+        type_ = type_.impl_instance
+    return type_
+
+
+def is_binary(type_: sa.types.TypeEngine[Any]) -> bool:
+    """Whether values are bytes, pickles included: pages show their size, never the content."""
+    return isinstance(stored_type(type_), BINARY)
+
+
+def is_number(type_: sa.types.TypeEngine[Any]) -> bool:
+    """Whether values are numbers (Float is no Numeric in SQLAlchemy 2.1, so both are asked)."""
+    return isinstance(stored_type(type_), sa.Integer | sa.Numeric | sa.Float)
+
+
+def is_text(type_: sa.types.TypeEngine[Any]) -> bool:
+    """Whether values are free text that a search may look into; an Enum is not."""
+    stored = stored_type(type_)
+    return isinstance(stored, sa.String) and not isinstance(stored, sa.Enum)
+
+
+def is_long_text(type_: sa.types.TypeEngine[Any]) -> bool:
+    """Whether values may run over several lines: Text, or a String without a length above 255."""
+    stored = stored_type(type_)
+    if not is_text(type_):
+        return False
+    return isinstance(stored, sa.Text) or (stored.length or 0) > 255  # type: ignore[attr-defined]
+
+
+def is_orderable(type_: sa.types.TypeEngine[Any]) -> bool:
+    """Whether ORDER BY is defined on every supported database; PostgreSQL has none for json."""
+    stored = stored_type(type_)
+    if isinstance(stored, postgresql.JSONB):
+        return True
+    return not isinstance(stored, sa.JSON | sa.types.NullType)
+
+
+_SECRET = re.compile(r"(^|_)(password|passwd|pwd|secret|api_?key|private_?key|totp|token)(_|$|s$)")
+
+
+def is_secret(key: str) -> bool:
+    """Whether an attribute is by its name one that no page should show or search."""
+    return _SECRET.search(key.lower()) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One mapped column attribute.
+
+    ``key`` is the attribute's name, ``column`` the column that it is loaded from (for a
+    ``column_property`` over an expression: the labelled expression, and ``is_expression`` is true).
+    """
+
+    key: str
+    column: sa.ColumnElement[Any]
+    is_expression: bool
+    is_primary_key: bool
+    is_deferred: bool
+    is_readonly: bool
+    """The database or the mapper makes the value: Computed, version counter, discriminator."""
+
+    @property
+    def type(self) -> sa.types.TypeEngine[Any]:
+        return self.column.type
+
+    @property
+    def foreign_keys(self) -> set[sa.ForeignKey]:
+        return self.column.foreign_keys
+
+    @property
+    def is_nullable(self) -> bool:
+        return bool(getattr(self.column, "nullable", True))
+
+    @property
+    def comment(self) -> str | None:
+        """Help for who fills it in: ``info["help"]``, else the column's comment in the database."""
+        info = getattr(self.column, "info", None) or {}
+        return info.get("help") or getattr(self.column, "comment", None)
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether a new row gets a value without anybody giving one."""
+        column = self.column
+        if not isinstance(column, sa.Column):
+            return True
+        if column.default is not None or column.server_default is not None or column.identity:
+            return True
+        table = column.table
+        return isinstance(table, sa.Table) and column is table._autoincrement_column
+
+
+@functools.lru_cache(maxsize=None)
+def columns(mapper: orm.Mapper[Any]) -> types.MappingProxyType[str, Column]:
+    """The column attributes of ``mapper`` by key, in the order of the mapping, keys first."""
+    found: list[Column] = []
+    version = mapper.version_id_col
+    discriminator = mapper.polymorphic_on
+    for attribute in mapper.column_attrs:
+        column = _own_column(mapper, attribute)
+        is_expression = not isinstance(column, sa.Column)
+        found.append(
+            Column(
+                key=attribute.key,
+                column=column,
+                is_expression=is_expression,
+                is_primary_key=any(c in mapper.primary_key for c in attribute.columns),
+                is_deferred=attribute.deferred,
+                is_readonly=is_expression
+                or getattr(column, "computed", None) is not None
+                or (version is not None and version in attribute.columns)
+                or (discriminator is not None and discriminator in attribute.columns),
+            )
+        )
+    found.sort(key=lambda c: not c.is_primary_key)
+    return types.MappingProxyType({c.key: c for c in found})
+
+
+def _own_column(
+    mapper: orm.Mapper[Any], attribute: orm.ColumnProperty[Any]
+) -> sa.ColumnElement[Any]:
+    """Of the columns that one attribute stands for (joined inheritance), the nearest one."""
+    for column in attribute.columns:
+        if getattr(column, "table", None) is mapper.local_table:
+            return column
+    return attribute.columns[0]
+
+
+@functools.lru_cache(maxsize=None)
+def relationships(
+    mapper: orm.Mapper[Any],
+) -> types.MappingProxyType[str, orm.RelationshipProperty[Any]]:
+    """The relationships of ``mapper`` by key."""
+    return types.MappingProxyType({r.key: r for r in mapper.relationships})
+
+
+def is_to_one(relationship: orm.RelationshipProperty[Any]) -> bool:
+    """Whether the attribute holds one instance or None."""
+    return not relationship.uselist
+
+
+@functools.lru_cache(maxsize=None)
+def foreign_key_relationships(mapper: orm.Mapper[Any]) -> types.MappingProxyType[str, str]:
+    """For each foreign key attribute, the many-to-one relationship that writes it.
+
+    An attribute that no relationship writes is absent: it has to be shown and edited itself.
+    """
+    written: dict[str, str] = {}
+    for relationship in mapper.relationships:
+        if relationship.direction is not orm.RelationshipDirection.MANYTOONE:
+            continue
+        if relationship.viewonly:
+            continue
+        for local in relationship.local_columns:
+            key = key_of(mapper, local)
+            if key is not None and local.foreign_keys:
+                written.setdefault(key, relationship.key)
+    return types.MappingProxyType(written)
+
+
+@functools.lru_cache(maxsize=None)
+def identity_keys(mapper: orm.Mapper[Any]) -> tuple[str, ...]:
+    """The attribute keys of the primary key, in the order of the mapper's identity."""
+    return tuple(mapper.get_property_by_column(c).key for c in mapper.primary_key)
+
+
+def key_of(mapper: orm.Mapper[Any], column: sa.ColumnElement[Any]) -> str | None:
+    """The attribute key that ``column`` is mapped under; None when it is not."""
+    try:
+        return mapper.get_property_by_column(column).key  # type: ignore[arg-type]
+    except orm.exc.UnmappedColumnError:
+        return None
+
+
+def is_read_only(model: type[Any]) -> str | None:
+    """Why rows of ``model`` cannot be written at all, as a sentence; None when they can."""
+    if not getattr(model, "__admin_read_only__", False):
+        return None
+    return getattr(model, "__admin_note__", None) or "This table can be read but not changed here."
+
+
+# Paths
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A dotted name followed from a mapper: relationships, then perhaps an attribute.
+
+    ``relationships`` are in the order they are followed. ``key`` is the last name; ``column`` is
+    set when it is a column attribute, ``hybrid`` when a hybrid, ``relationship`` when the path
+    ends at a relationship. When none is set the name is an ordinary attribute of the class.
+    """
+
+    name: str
+    relationships: tuple[orm.RelationshipProperty[Any], ...]
+    mapper: orm.Mapper[Any]
+    key: str
+    column: Column | None = None
+    hybrid: hybrid_property[Any] | None = None
+    relationship: orm.RelationshipProperty[Any] | None = None
+
+    @property
+    def is_to_many(self) -> bool:
+        return any(r.uselist for r in self.relationships)
+
+
+def resolve(mapper: orm.Mapper[Any], name: str) -> Path:
+    """Follow the dotted ``name`` from ``mapper``; InvalidRequest when a step leads nowhere.
+
+    Every step is looked up among the mapper's attributes and the class's own public descriptors,
+    so a name from a URL can reach nothing else.
+    """
+    followed: list[orm.RelationshipProperty[Any]] = []
+    *steps, key = name.split(".")
+    for step in steps:
+        relationship = relationships(mapper).get(step)
+        if relationship is None:
+            proxy = mapper.all_orm_descriptors.get(step)
+            if proxy is None or proxy.extension_type is not HybridExtensionType.HYBRID_PROPERTY:
+                raise InvalidRequest(f"{mapper.class_.__name__} has no relationship “{step}”.")
+            raise InvalidRequest(f"“{step}” of {mapper.class_.__name__} is not a relationship.")
+        followed.append(relationship)
+        mapper = relationship.mapper
+    path = functools.partial(Path, name, tuple(followed), mapper)
+    if key in mapper.synonyms:
+        key = mapper.synonyms[key].name
+    if key in columns(mapper):
+        return path(key, column=columns(mapper)[key])
+    if key in relationships(mapper):
+        return path(key, relationship=relationships(mapper)[key])
+    descriptor = mapper.all_orm_descriptors.get(key)
+    if isinstance(descriptor, hybrid_property):
+        return path(key, hybrid=descriptor)
+    if not key.startswith("_") and hasattr(mapper.class_, key) and key not in ("metadata", "registry"):
+        return path(key)
+    raise InvalidRequest(f"{mapper.class_.__name__} has no attribute “{key}”.")
+
+
+def is_association_proxy(mapper: orm.Mapper[Any], key: str) -> bool:
+    return isinstance(mapper.all_orm_descriptors.get(key), AssociationProxy)
+
+
+# Words
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+")
+_ACRONYMS = frozenset({"url", "uuid", "ip", "vat", "iban", "sku", "csv", "html", "json", "api"})
+
+
+def words(name: str) -> str:
+    """``order_items`` or ``OrderItem`` as it stands in a heading: «Order items», «Order item»."""
+    parts = [p.upper() if p.lower() in _ACRONYMS else p.lower() for p in _WORD.findall(name)]
+    text = " ".join(parts) or name
+    return text[:1].upper() + text[1:]
+
+
+def plural(text: str) -> str:
+    """An English plural of the last word of ``text``; a word that looks plural stays."""
+    head, space, last = text.rpartition(" ")
+    lower = last.lower()
+    if re.search(r"[^s]s$", lower) and not re.search(r"(us|is|as|os)$", lower):
+        return text
+    if lower.endswith(("s", "x", "z", "ch", "sh")):
+        last += "es"
+    elif re.search(r"[^aeiou]y$", lower):
+        last = last[:-1] + "ies"
+    else:
+        last += "s"
+    return head + space + last
+
+
+# Identities in URLs
+
+_ESCAPE, _SEPARATOR, _NULL = ".", ",", ".n"
+
+
+class IdentityText:
+    """Writes the identity of a row of one mapper as URL text and reads it back.
+
+    The form is Flask-Admin's (parts joined by ``,``; ``.`` escapes itself and ``,``), so its links
+    go on working, with ``.n`` added for a NULL part. Values are written as they are stored, thus a
+    key of a custom type comes back through the type itself.
+    """
+
+    def __init__(self, mapper: orm.Mapper[Any]) -> None:
+        self._mapper = mapper
+        self._types = [c.type for c in mapper.primary_key]
+        self._getters = [mapper.class_manager[k] for k in identity_keys(mapper)]
+
+    def of(self, instance: object) -> str:
+        """The text for ``instance``, which must have been loaded or flushed."""
+        state = orm.attributes.instance_state(instance)
+        identity = state.identity
+        if identity is None:
+            identity = self._mapper.primary_key_from_instance(instance)
+        return self.encode(identity)
+
+    def encode(self, identity: Iterable[Any]) -> str:
+        """The text for ``identity``, a sequence as ``inspect(instance).identity`` gives it."""
+        return _SEPARATOR.join(
+            _write_part(type_, value) for type_, value in zip(self._types, identity, strict=True)
+        )
+
+    def decode(self, text: str) -> tuple[Any, ...]:
+        """The identity that ``text`` stands for.
+
+        NotFound when it cannot be one: wrong number of parts, a part that its type cannot hold.
+        """
+        parts = list(_split(text))
+        if len(parts) != len(self._types):
+            raise NotFound(f"“{shorten(text)}” is not a key of this table.")
+        try:
+            return tuple(
+                None if part is None else _read_part(type_, part)
+                for type_, part in zip(self._types, parts, strict=True)
+            )
+        except (ValueError, ArithmeticError, KeyError, TypeError, AttributeError, LookupError):
+            raise NotFound(f"“{shorten(text)}” is not a key of this table.") from None
+
+
+@functools.lru_cache(maxsize=None)
+def identity_text(mapper: orm.Mapper[Any]) -> IdentityText:
+    """The `IdentityText` of ``mapper``, made once."""
+    return IdentityText(mapper)
+
+
+def shorten(text: str, limit: int = 60) -> str:
+    """``text`` cut for a message, with what cannot be printed replaced."""
+    text = "".join(c if c.isprintable() else "�" for c in text[: limit + 1])
+    return text if len(text) <= limit else text[:limit] + "…"
+
+
+def _split(text: str) -> Iterator[str | None]:
+    part: list[str] = []
+    is_null = False
+    characters = iter(text)
+    for character in characters:
+        if character == _ESCAPE:
+            escaped = next(characters, "")
+            if escaped == "n" and not part:
+                is_null = True
+            else:
+                part.append(escaped)
+        elif character == _SEPARATOR:
+            yield None if is_null else "".join(part)
+            part, is_null = [], False
+        else:
+            part.append(character)
+    yield None if is_null else "".join(part)
+
+
+def _write_part(type_: sa.types.TypeEngine[Any], value: Any) -> str:
+    if type(value) is int:
+        return str(value)
+    if value is None:
+        return _NULL
+    if isinstance(type_, sa.types.TypeDecorator):
+        value = type_.process_bind_param(value, DIALECT)
+    if isinstance(value, bytes):
+        text = value.hex()
+    elif isinstance(value, enum.Enum):
+        text = value.name
+    elif isinstance(value, dt.date | dt.time):
+        text = value.isoformat()
+    elif isinstance(value, dt.timedelta):
+        text = repr(value.total_seconds())
+    else:
+        text = str(value)
+    return text.replace(_ESCAPE, _ESCAPE * 2).replace(_SEPARATOR, _ESCAPE + _SEPARATOR)
+
+
+def _read_part(type_: sa.types.TypeEngine[Any], text: str) -> Any:
+    """The value of ``type_`` written as ``text``; ValueError and its like when there is none."""
+    if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
+        raise ValueError(text)
+    value = _read_stored(stored_type(type_), text)
+    if isinstance(type_, sa.types.TypeDecorator):
+        value = type_.process_result_value(value, DIALECT)
+    return value
+
+
+def _read_stored(type_: sa.types.TypeEngine[Any], text: str) -> Any:
+    if isinstance(type_, sa.Integer):
+        number = int(text) if re.fullmatch(r"-?[0-9]{1,19}", text) else None
+        if number is None or number not in INT64:
+            raise ValueError(text)
+        return number
+    if isinstance(type_, sa.Enum):
+        return type_.enum_class[text] if type_.enum_class else text
+    if isinstance(type_, sa.String):
+        return text
+    if isinstance(type_, sa.Uuid):
+        value = uuid.UUID(text)
+        return value if type_.as_uuid else str(value)
+    if isinstance(type_, sa.Boolean):
+        return {"True": True, "False": False}[text]
+    if isinstance(type_, sa.Float):
+        return float(text)
+    if isinstance(type_, sa.Numeric):
+        number = decimal.Decimal(text)
+        if not number.is_finite() or number.adjusted() > 1000:
+            raise ValueError(text)
+        return number if type_.asdecimal else float(number)
+    if isinstance(type_, sa.DateTime):
+        return dt.datetime.fromisoformat(text)
+    if isinstance(type_, sa.Date):
+        return dt.date.fromisoformat(text)
+    if isinstance(type_, sa.Time):
+        return dt.time.fromisoformat(text)
+    if isinstance(type_, sa.Interval):
+        return dt.timedelta(seconds=float(text))
+    if isinstance(type_, BINARY):
+        return bytes.fromhex(text)
+    return text
+
+
+# Labels
+
+_LABEL_KEYS = ("name", "title", "label", "full_name", "display_name", "username", "email")
+_LABEL_ENDINGS = ("_name", "name", "title", "_label", "number", "code", "subject")
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """How a row of one mapper is called on pages.
+
+    A ``__str__`` that the class defines is asked; otherwise the column that looks most like a name
+    is taken, and where there is none the words of the class with the key («Order 17»).
+    ``key`` is that column, None when ``__str__`` is asked or there is none. ``needs`` names the
+    relationships that ``__str__`` will touch, as tuples of keys; loading them beforehand saves one
+    statement per row.
+    """
+
+    mapper: orm.Mapper[Any]
+    key: str | None
+    uses_str: bool
+    needs: tuple[tuple[str, ...], ...] = field(default=())
+
+    def of(self, instance: object) -> str:
+        """The label of ``instance``, never empty."""
+        if self.uses_str:
+            text = str(instance)
+        elif self.key is not None:
+            value = getattr(instance, self.key)
+            text = "" if value is None else str(value)
+        else:
+            text = ""
+        return text if text.strip() else self.fallback(instance)
+
+    def fallback(self, instance: object) -> str:
+        """Class and key: «Order 17»."""
+        identity = orm.attributes.instance_state(instance).identity
+        if identity is None:
+            return f"New {words(self.mapper.class_.__name__).lower()}"
+        key = ", ".join("–" if v is None else str(v) for v in identity)
+        return f"{words(self.mapper.class_.__name__)} {key}"
+
+
+@functools.lru_cache(maxsize=None)
+def label(mapper: orm.Mapper[Any]) -> Label:
+    """The `Label` of ``mapper``, made once."""
+    if _own_str(mapper.class_) is not None:
+        return Label(mapper, None, True, tuple(_str_needs(mapper)))
+    return Label(mapper, _label_key(mapper), False)
+
+
+def _own_str(model: type[Any]) -> Callable[..., str] | None:
+    for cls in model.__mro__:
+        if cls is object:
+            return None
+        if "__str__" in vars(cls) and not cls.__module__.startswith(("sqlalchemy", "flask_sqlalchemy")):
+            return vars(cls)["__str__"]  # type: ignore[no-any-return]
+    return None
+
+
+def _label_key(mapper: orm.Mapper[Any]) -> str | None:
+    texts = {
+        c.key.lower(): c.key
+        for c in columns(mapper).values()
+        if is_text(c.type) and not c.is_deferred and not c.foreign_keys and not is_secret(c.key)
+    }
+    own = mapper.class_.__name__.lower()
+    for name in (*_LABEL_KEYS, own, own + "name", own + "_name"):
+        if name in texts:
+            return texts[name]
+    for ending in _LABEL_ENDINGS:
+        for lower, key in texts.items():
+            if lower.endswith(ending):
+                return key
+    return next((k for k in texts.values() if not is_long_text(columns(mapper)[k].type)), None)
+
+
+def _str_needs(mapper: orm.Mapper[Any], depth: int = 3) -> Iterator[tuple[str, ...]]:
+    """The relationship paths that ``str()`` of an instance touches, read off its code.
+
+    Names in the bytecode of ``__str__`` and of the properties and methods it uses are compared
+    with the mapper's relationships: a superset of what one call touches, found without a call.
+    """
+    names = _names(mapper.class_, _own_str(mapper.class_))
+    for key, relationship in relationships(mapper).items():
+        if key not in names or relationship.lazy in ("dynamic", "write_only"):
+            continue
+        yield (key,)
+        if depth > 1:
+            target = relationship.mapper
+            for rest in (*_attribute_needs(target, names), *_nested(target, depth)):
+                yield (key, *rest)
+
+
+def _nested(mapper: orm.Mapper[Any], depth: int) -> Iterator[tuple[str, ...]]:
+    if _own_str(mapper.class_) is not None:
+        yield from _str_needs(mapper, depth - 1)
+
+
+def _attribute_needs(mapper: orm.Mapper[Any], names: set[str]) -> Iterator[tuple[str, ...]]:
+    """Relationships of a related class that the same code names: ``self.order.customer.name``."""
+    for key, relationship in relationships(mapper).items():
+        if key in names and is_to_one(relationship):
+            yield (key,)
+
+
+def _names(model: type[Any], function: Any, seen: set[int] | None = None) -> set[str]:
+    seen = set() if seen is None else seen
+    function = inspect.unwrap(function) if callable(function) else function
+    code = getattr(function, "__code__", None)
+    if code is None or id(code) in seen:
+        return set()
+    seen.add(id(code))
+    names = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            names |= set(constant.co_names)
+    for name in tuple(names):
+        attribute = inspect.getattr_static(model, name, None)
+        inner = getattr(attribute, "fget", None) or getattr(attribute, "func", None) or attribute
+        if isinstance(inner, types.FunctionType):
+            names |= _names(model, inner, seen)
+    return names

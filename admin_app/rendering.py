@@ -1,0 +1,348 @@
+"""Values as HTML: one renderer per column, chosen once from its type, called once per row.
+
+`value_renderer` gives the HTML of one attribute for the details page; `cell_renderer` wraps it
+into the ``<td>`` of a list. What a view's options ask for (``column_formatters``,
+``column_choices``, ``column_type_formatters``) comes before the type. Everything that comes from
+the database is escaped here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import enum
+import functools
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+from markupsafe import Markup, escape
+
+from admin_app import inspection
+from admin_app.inspection import Path
+from admin_app.listing import ListedRow
+
+CUT = 80
+"""Characters of a long value that a list shows; the rest is in its title."""
+
+TITLE_CUT = 600
+
+NONE = Markup('<span class="none" title="NULL">–</span>')
+YES = Markup('<span class="tag ok">yes</span>')
+NO = Markup('<span class="tag off">no</span>')
+
+Renderer = Callable[[ListedRow], Markup]
+"""Makes the HTML of one column from a row."""
+
+RowLink = Callable[[Any], str | None]
+"""The address of a row's page; None when this visitor has no such page."""
+
+
+class Links(Protocol):
+    """Finds the way to other rows; given by the view, which knows the site and the visitor."""
+
+    def __call__(self, mapper: sa.orm.Mapper[Any]) -> RowLink: ...
+
+
+def render(value: Any, *, is_cut: bool = True) -> Markup:
+    """HTML of any value by what it is; ``is_cut`` shortens it to fit a list."""
+    if value is None:
+        return NONE
+    if value is True:
+        return YES
+    if value is False:
+        return NO
+    if isinstance(value, Markup):
+        return value
+    if isinstance(value, str):
+        return text(value) if is_cut else long_text(value)
+    if isinstance(value, enum.Enum):
+        return Markup('<span class="tag">{}</span>').format(_enum_text(value))
+    if isinstance(value, dt.datetime):
+        return Markup('<time datetime="{}">{}</time>').format(value.isoformat(), moment(value))
+    if isinstance(value, dt.date | dt.time):
+        return escape(value.isoformat())
+    if isinstance(value, dt.timedelta):
+        return escape(duration(value))
+    if isinstance(value, bytes | bytearray | memoryview):
+        return size(len(value))
+    if isinstance(value, decimal.Decimal):
+        return escape(f"{value:,}" if value.is_finite() else str(value))
+    if isinstance(value, uuid.UUID):
+        return Markup('<span class="mono">{}</span>').format(value)
+    if isinstance(value, dict | list | tuple | set | frozenset):
+        return structure(value, is_cut=is_cut)
+    return text(str(value)) if is_cut else long_text(str(value))
+
+
+def text(value: str) -> Markup:
+    """One line of text, cut for a list, with the whole (or much of it) in its title."""
+    if len(value) <= CUT and "\n" not in value:
+        return escape(value)
+    line = " ".join(value[: CUT * 4].split())
+    shown = line if len(line) <= CUT else line[:CUT].rstrip() + "…"
+    title = value if len(value) <= TITLE_CUT else value[:TITLE_CUT] + "…"
+    return Markup('<span class="cut" title="{}">{}</span>').format(title, shown)
+
+
+def long_text(value: str) -> Markup:
+    """Text in full, line ends kept; an address that a browser may open becomes a link."""
+    if value.startswith(("https://", "http://")) and not any(c.isspace() for c in value):
+        return Markup('<a class="link" href="{0}" rel="noopener noreferrer">{0}</a>').format(value)
+    if "\n" in value or len(value) > 200:
+        return Markup('<div class="prose">{}</div>').format(value)
+    return escape(value)
+
+
+def moment(value: dt.datetime) -> str:
+    """Date and time to the minute, finer only where there is something finer."""
+    precision = "microseconds" if value.microsecond else "seconds" if value.second else "minutes"
+    return value.isoformat(" ", precision)
+
+
+def duration(value: dt.timedelta) -> str:
+    """«2 days 03:04:05», to be read back by the form; negative ones carry one sign before all."""
+    sign = "-" if value < dt.timedelta() else ""
+    value = abs(value)
+    minutes, seconds = divmod(value.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    clock = f"{hours:02}:{minutes:02}:{seconds:02}"
+    if value.microseconds:
+        clock += f".{value.microseconds:06}"
+    if not value.days:
+        return sign + clock
+    return f"{sign}{value.days} {'day' if value.days == 1 else 'days'} {clock}"
+
+
+def size(count: int | None) -> Markup:
+    """The size of binary content, in bytes and their multiples by 1,024."""
+    if count is None:
+        return NONE
+    number = float(count)
+    for unit in ("bytes", "kB", "MB"):
+        if number < 1024 or unit == "MB":
+            break
+        number /= 1024
+    shown = f"{number:,.0f}" if unit == "bytes" else f"{number:,.1f}"
+    return Markup('<span class="bytes">{} {}</span>').format(shown, unit)
+
+
+def structure(value: Any, *, is_cut: bool) -> Markup:
+    """JSON, arrays and the like, on one line for a list and indented otherwise."""
+    written = json.dumps(
+        value if not isinstance(value, set | frozenset) else sorted(value, key=str),
+        ensure_ascii=False,
+        indent=None if is_cut else 2,
+        default=str,
+    )
+    if not is_cut:
+        return Markup('<pre class="mono">{}</pre>').format(written)
+    return Markup('<span class="mono">{}</span>').format(text(written))
+
+
+def _enum_text(value: enum.Enum) -> str:
+    return value.value if isinstance(value.value, str) else inspection.words(value.name)
+
+
+def _number(scale: int | None) -> Callable[[Any], Markup]:
+    def render_number(value: Any) -> Markup:
+        if value is None:
+            return NONE
+        if isinstance(value, decimal.Decimal) and value.is_finite():
+            return escape(f"{value:,.{scale}f}" if scale is not None else f"{value:,}")
+        return escape(str(value))
+
+    return render_number
+
+
+def _secret(value: Any) -> Markup:
+    return NONE if value is None else Markup('<span class="none">••••••</span>')
+
+
+def _tag(value: Any) -> Markup:
+    if value is None:
+        return NONE
+    shown = _enum_text(value) if isinstance(value, enum.Enum) else value
+    return Markup('<span class="tag">{}</span>').format(shown)
+
+
+def by_type(type_: sa.types.TypeEngine[Any], *, is_cut: bool) -> Callable[[Any], Markup]:
+    """The renderer of values of a column type."""
+    stored = inspection.stored_type(type_)
+    is_decorated = isinstance(type_, sa.types.TypeDecorator)
+    if isinstance(stored, sa.Enum):
+        return _tag
+    if isinstance(stored, sa.JSON) and not is_decorated:
+        return lambda value: NONE if value is None else structure(value, is_cut=is_cut)
+    if isinstance(stored, sa.Numeric) and not isinstance(stored, sa.Float):
+        return _number(stored.scale)
+    if isinstance(stored, sa.Integer | sa.Float) and not is_decorated:
+        return _number(None)
+    return functools.partial(render, is_cut=is_cut)
+
+
+def value_renderer(
+    path: Path,
+    links: Links,
+    *,
+    is_cut: bool,
+    formatter: Callable[[Any], Any] | None = None,
+    choices: Mapping[Any, Any] | None = None,
+    type_formatters: Mapping[type, Callable[[Any], Any]] | None = None,
+) -> Renderer:
+    """How the column ``path`` of a row is shown.
+
+    ``formatter`` takes the instance; ``choices`` maps values to words; ``type_formatters`` map
+    Python types to functions of a value. What they return is escaped unless it is Markup.
+    """
+    get = getter(path)
+    if formatter is not None:
+        return lambda row: render(formatter(row.instance), is_cut=is_cut)
+    if choices:
+        return lambda row: render(_choice(choices, get(row)), is_cut=is_cut)
+    if path.relationship is not None:
+        show = _relationship_renderer(path, links)
+    elif path.column is not None and inspection.is_binary(path.column.type):
+        return lambda row: size(_binary_size(row, path, get))
+    elif inspection.is_secret(path.key):
+        show = _secret
+    elif path.column is not None:
+        show = by_type(path.column.type, is_cut=is_cut)
+    else:
+        show = functools.partial(render, is_cut=is_cut)
+    if type_formatters:
+        show = _with_type_formatters(show, type_formatters)
+    return lambda row: show(get(row))
+
+
+def _choice(choices: Mapping[Any, Any], value: Any) -> Any:
+    try:
+        return choices.get(value, value)
+    except TypeError:
+        return value
+
+
+def _binary_size(row: ListedRow, path: Path, get: Callable[[ListedRow], Any]) -> int | None:
+    if path.name in row.extras:
+        return row.extras[path.name]  # type: ignore[no-any-return]
+    if path.key in sa.inspect(row.instance).unloaded:
+        return None
+    value = get(row)
+    return None if value is None else len(value)
+
+
+def _with_type_formatters(
+    show: Callable[[Any], Markup], formatters: Mapping[type, Callable[[Any], Any]]
+) -> Callable[[Any], Markup]:
+    def render_value(value: Any) -> Markup:
+        for type_, formatter in formatters.items():
+            if isinstance(value, type_):
+                return escape(formatter(value))
+        return show(value)
+
+    return render_value
+
+
+def _relationship_renderer(path: Path, links: Links) -> Callable[[Any], Markup]:
+    assert path.relationship is not None
+    label = inspection.label(path.relationship.mapper)
+    url_of = links(path.relationship.mapper)
+
+    def render_one(value: Any) -> Markup:
+        if value is None:
+            return NONE
+        shown = text(label.of(value))
+        url = url_of(value)
+        if url is None:
+            return shown
+        return Markup('<a class="link" href="{}">{}</a>').format(url, shown)
+
+    def render_many(value: Any) -> Markup:
+        if isinstance(value, int):
+            return escape(f"{value:,}") if value else NONE
+        return render(None if value is None else f"{len(value):,}")
+
+    return render_many if path.relationship.uselist else render_one
+
+
+def getter(path: Path) -> Callable[[ListedRow], Any]:
+    """Reads the value of ``path`` from a row; a step that is None makes the whole None."""
+    name, key = path.name, path.key
+    if path.is_to_many:
+        return lambda row: _members(row.instance, path)
+    if not path.relationships:
+        if path.relationship is not None and path.relationship.uselist:
+            return lambda row: (
+                row.extras[name] if name in row.extras else getattr(row.instance, key)
+            )
+        return lambda row: _called(getattr(row.instance, key))
+    steps = [r.key for r in path.relationships]
+
+    def get(row: ListedRow) -> Any:
+        value = row.instance
+        for step in steps:
+            value = getattr(value, step)
+            if value is None:
+                return None
+        return _called(getattr(value, key))
+
+    return get
+
+
+def _called(value: Any) -> Any:
+    """Methods may be named as columns; they are called without arguments, as in Django's admin."""
+    return value() if callable(value) and hasattr(value, "__func__") else value
+
+
+def _members(instance: Any, path: Path) -> str | None:
+    found: list[Any] = [instance]
+    for relationship in path.relationships:
+        reached: list[Any] = []
+        for value in found:
+            related = getattr(value, relationship.key)
+            reached += related if relationship.uselist else [related] if related is not None else []
+        found = reached
+    return ", ".join(str(_called(getattr(value, path.key))) for value in found) or None
+
+
+def is_numeric(path: Path) -> bool:
+    """Whether a column of ``path`` is set to the right: numbers that are no keys, and counts."""
+    if path.relationship is not None:
+        return bool(path.relationship.uselist)
+    column = path.column
+    if column is None or column.is_primary_key or column.foreign_keys:
+        return False
+    return inspection.is_number(column.type)
+
+
+def css_of(path: Path) -> str:
+    """The class of the column's cells and heading."""
+    if is_numeric(path):
+        return "num"
+    if path.column is not None and inspection.is_long_text(path.column.type):
+        return "clip"
+    return ""
+
+
+def cell_renderer(renderer: Renderer, css: str) -> Renderer:
+    """``renderer`` as the whole cell of a list, ready to be printed."""
+    opening = Markup(f'<td class="{css}">') if css else Markup("<td>")
+    closing = Markup("</td>")
+    return lambda row: opening + renderer(row) + closing
+
+
+def key_cell_renderer(renderer: Renderer, url_of: RowLink, css: str = "") -> Renderer:
+    """The cell that leads to the row itself."""
+    opening = Markup(f'<td class="key {css}">' if css else '<td class="key">')
+    closing = Markup("</td>")
+
+    def render_key(row: ListedRow) -> Markup:
+        shown = renderer(row)
+        url = url_of(row.instance)
+        if url is not None and "<a " not in shown:
+            shown = Markup('<a href="{}">{}</a>').format(url, shown)
+        return opening + shown + closing
+
+    return render_key

@@ -1,0 +1,831 @@
+"""`ModelView`: every option, hook and route of a model's pages.
+
+It is Flask-Admin's view by its options, hooks and URLs, and ours by its work: a route reads the
+request, calls one function of another module and renders. The rows come from a `Listing`
+(`ModelView.listing`), every write goes through a change set, and every route asks the policy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import secrets
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+import flask
+import sqlalchemy as sa
+import wtforms
+from flask import g, request
+from flask.typing import ResponseReturnValue
+from flask_admin import expose
+from flask_admin.contrib.sqla.view import ModelView as FlaskAdminModelView
+from flask_admin.form import FormOpts
+from flask_admin.helpers import is_form_submitted
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import orm
+from werkzeug.utils import redirect
+
+from admin_app import (
+    _flask_admin,
+    actions,
+    changes,
+    forms,
+    inspection,
+    listing,
+    model_pages,
+    pages,
+    rendering,
+)
+from admin_app.actions import action
+from admin_app.errors import Forbidden, InvalidRequest, NotFound, WriteRefused
+from admin_app.inspection import Path
+from admin_app.listing import Listing, ListState, Order
+from admin_app.lookups import LOOKUP_SIZE, RowLookup
+from admin_app.policy import Principal
+
+log = logging.getLogger(__name__)
+
+LIST_COLUMNS = 10
+"""Columns of a list without options; the details page has them all."""
+
+
+def scoped(source: Any) -> Any:
+    """What ``source`` (Flask-SQLAlchemy's ``db``, a session or a factory of them) hands out.
+
+    A factory is wrapped into a ``scoped_session`` so that a request has one session.
+    """
+    if isinstance(source, orm.sessionmaker):
+        return orm.scoped_session(source)
+    return source
+
+
+class ModelView(FlaskAdminModelView):
+    """The pages of one mapped class.
+
+    Without any option it lists, shows, creates, edits and deletes rows of any mapped class. The
+    options are Flask-Admin's (``column_*``, ``form_*``, ``can_*``, ``*_template``) and mean the same.
+    """
+
+    column_display_pk = True
+    can_view_details = True
+    can_set_page_size = True
+    page_size = 50
+    page_size_options = (20, 50, 100, 200)
+    named_filter_urls = True
+    model_form_converter = forms.ModelConverter
+    inline_model_form_converter = _flask_admin.InlineConverter
+    form_excluded_columns: Any = None
+    can_write: ClassVar[bool] = True
+    description: str | None = None
+    """A sentence under the title of the list; the table's comment when there is none."""
+
+    def __init__(
+        self,
+        model: type[Any],
+        session: Any,
+        name: str | None = None,
+        category: str | None = None,
+        endpoint: str | None = None,
+        url: str | None = None,
+        static_folder: str | None = None,
+        menu_class_name: str | None = None,
+        menu_icon_type: str | None = None,
+        menu_icon_value: str | None = None,
+    ) -> None:
+        self.model = model
+        self.mapper = inspection.mapper_of(model)
+        self.singular = inspection.words(model.__name__)
+        self.read_only_note = inspection.is_read_only(model)
+        if self.read_only_note is not None:
+            self.can_create = self.can_edit = self.can_delete = False
+        self._lookups: dict[str, forms.Lookup] = {}
+        with warnings.catch_warnings():
+            # Flask-Admin deprecates sessions in favour of Flask-SQLAlchemy's object; we take both.
+            warnings.filterwarnings("ignore", "Passing a session object", DeprecationWarning)
+            super().__init__(
+                model,
+                scoped(session),
+                name or inspection.plural(self.singular),
+                category,
+                endpoint,
+                url,
+                static_folder,
+                menu_class_name=menu_class_name,
+                menu_icon_type=menu_icon_type,
+                menu_icon_value=menu_icon_value,
+            )
+        self._state_columns = [self._path(name) for name, _ in self._list_columns]
+
+    # What it stands on
+
+    def get_session(self) -> Any:
+        """The session of the current request."""
+        if isinstance(self.session, SQLAlchemy) or hasattr(self.session, "session"):
+            return self.session.session
+        return self.session
+
+    def dialect_name(self) -> str:
+        """SQLAlchemy's name of the database that holds this model."""
+        name: str = self.get_session().get_bind(mapper=self.mapper).dialect.name
+        return name
+
+    def create_blueprint(self, admin: Any) -> flask.Blueprint:
+        """Flask-Admin's blueprint, with our pages installed where the admin is not ours."""
+        _flask_admin.adopt(admin)
+        blueprint = super().create_blueprint(admin)
+        pages.catch_errors(blueprint)
+        return blueprint
+
+    # Who may
+
+    def principal(self) -> Principal | None:
+        """Who sends the current request, as far as the admin knows."""
+        found: Principal | None = self.admin.principal() if self._is_ours else None  # type: ignore[union-attr]
+        return found
+
+    @property
+    def _is_ours(self) -> bool:
+        return hasattr(self.admin, "policy")
+
+    def may(self, what: str, column: str | None = None) -> bool:
+        """Whether the policy lets the current principal do ``what`` to this model."""
+        if not self._is_ours:
+            return True
+        return bool(
+            self.admin.policy.may(self.principal(), what, self.model, column)  # type: ignore[union-attr]
+        )
+
+    def is_accessible(self) -> bool:
+        """Whether this model may be seen; override it to narrow what the policy says.
+
+        In a ``flask_admin.Admin``, which has no sign-in, it is open only where
+        ``admin_app.accounts.Open`` would be; override it there to say who may enter.
+        """
+        if self._is_ours:
+            return self.may("view")
+        app = flask.current_app
+        allowed = str(app.config.get("ADMIN_ALLOW_OPEN", os.environ.get("ADMIN_ALLOW_OPEN", "")))
+        return bool(app.debug or app.testing or allowed.lower() not in ("", "0", "false", "no"))
+
+    def _handle_view(self, name: str, **kwargs: Any) -> Any:
+        if not self.may("view") or not self.is_accessible():
+            return self.inaccessible_callback(name, **kwargs) or flask.abort(403)
+        return None
+
+    def inaccessible_callback(self, name: Any, **kwargs: Any) -> ResponseReturnValue:
+        """Send a stranger to sign in; tell everybody else that he may not."""
+        if self._is_ours:
+            answer = self.admin.enter()  # type: ignore[union-attr]
+            if answer is not None:
+                return answer  # type: ignore[no-any-return]
+        elif type(self).is_accessible is ModelView.is_accessible:
+            raise Forbidden(
+                "This admin has no sign-in, so it is closed: use admin_app.Admin, override "
+                "is_accessible, or set ADMIN_ALLOW_OPEN=1 where no stranger can reach it."
+            )
+        raise Forbidden(f"You may not see {str(self.name).lower()}.")
+
+    def _run_view(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        # Flask-Admin calls a view again after any TypeError, and so loses what raised it.
+        return fn(self, *args, **kwargs)
+
+    def allows(self, what: str) -> bool:
+        """Whether options, mapping and policy together allow ``what``."""
+        option = {"add": "can_create", "change": "can_edit", "delete": "can_delete"}.get(what)
+        if option and (not getattr(self, option) or self.read_only_note is not None):
+            return False
+        return self.may(what)
+
+    def require(self, what: str) -> None:
+        """Forbidden unless `allows` says yes."""
+        if not self.allows(what):
+            raise Forbidden(
+                self.read_only_note or f"You may not {_VERBS[what]} {str(self.name).lower()}."
+            )
+
+    # Columns
+
+    def _prettify_name(self, name: str) -> str:
+        return inspection.words(name.rpartition(".")[2] if name.count(".") == 0 else name.replace(".", " "))
+
+    def scaffold_pk(self) -> Any:
+        keys = inspection.identity_keys(self.mapper)
+        return keys[0] if len(keys) == 1 else keys
+
+    def scaffold_auto_joins(self) -> list[Any]:
+        return []
+
+    def scaffold_list_columns(self) -> list[str]:
+        """The columns of a list without options: the key, then what fits and tells most."""
+        keys = self._shown_keys()
+        if self.column_display_all_relations:
+            relations = inspection.relationships(self.mapper)
+            return [*keys, *(k for k in relations if k not in keys)]
+        short = [k for k in keys if self._fits_list(k)]
+        return short[:LIST_COLUMNS] or keys[:LIST_COLUMNS]
+
+    def _shown_keys(self) -> list[str]:
+        covered = inspection.foreign_key_relationships(self.mapper)
+        keys: list[str] = []
+        label = inspection.label(self.mapper).key
+        for key, column in inspection.columns(self.mapper).items():
+            if self.ignore_hidden and key.startswith("_"):
+                continue
+            if column.is_primary_key and not self.column_display_pk:
+                continue
+            own = column.is_primary_key and len(self.mapper.primary_key) == 1
+            name = key if own else covered.get(key, key)
+            if name not in keys:
+                keys.append(name)
+        if label in keys:
+            keys.remove(label)
+            first = sum(1 for k in keys if k in inspection.identity_keys(self.mapper))
+            keys.insert(first, label)
+        return keys
+
+    def _fits_list(self, key: str) -> bool:
+        column = inspection.columns(self.mapper).get(key)
+        if column is None:
+            return True
+        if column.is_primary_key:
+            return True
+        is_plain = not column.is_deferred and not inspection.is_secret(key)
+        stored = inspection.stored_type(column.type)
+        return is_plain and not isinstance(stored, sa.Text | sa.JSON | sa.ARRAY) and not (
+            inspection.is_binary(column.type)
+        ) and column.column is not self.mapper.version_id_col
+
+    def get_details_columns(self) -> list[tuple[Any, str]]:
+        """Every attribute that can be shown, unless ``column_details_list`` names some."""
+        names = self.column_details_list or [
+            k for k in self._shown_keys() if not inspection.is_secret(k)
+        ]
+        return self.get_column_names(names, self.column_details_exclude_list)
+
+    def get_sortable_columns(self) -> dict[Any, Any]:
+        """Names that a list may be ordered by, each with the paths that make the order."""
+        if self.column_sortable_list is None:
+            names: Iterable[Any] = [name for name, _ in self._list_columns]
+        else:
+            names = self.column_sortable_list
+        sortable: dict[str, Sequence[Path]] = {}
+        for name in names:
+            target = name
+            if isinstance(name, tuple):
+                name, target = name
+            targets = target if isinstance(target, tuple | list) else [target]
+            with contextlib.suppress(InvalidRequest):
+                paths = [inspection.resolve(self.mapper, self._name(t)) for t in targets]
+                if all(_is_sortable(p) for p in paths):
+                    sortable[self._name(name)] = paths
+        return sortable
+
+    def _name(self, attribute: Any) -> str:
+        """The dotted name of ``attribute``, given as text or as an attribute of a class."""
+        if isinstance(attribute, str):
+            return attribute
+        key: str = attribute.key
+        owner = getattr(attribute, "class_", None)
+        if owner is None or issubclass(self.model, owner):
+            return key
+        for relationship in self.mapper.relationships:
+            if issubclass(relationship.mapper.class_, owner):
+                return f"{relationship.key}.{key}"
+        return key
+
+    def _path(self, name: str) -> Path:
+        """Where a column's value is; a name that only a formatter knows leads to itself."""
+        try:
+            return inspection.resolve(self.mapper, name)
+        except InvalidRequest:
+            return Path(name, (), self.mapper, name)
+
+    def init_search(self) -> bool:
+        """Prepare the search: over ``column_searchable_list``, else over text and keys."""
+        if self.column_searchable_list:
+            names = [self._name(n) for n in self.column_searchable_list]
+        elif self.column_searchable_list is None:
+            names = listing.default_searchable(self.mapper)
+        else:
+            names = []
+        self._search_paths = [inspection.resolve(self.mapper, n) for n in names]
+        return bool(names)
+
+    def search_placeholder(self) -> str | None:
+        """The words in the empty search box."""
+        if not self.column_searchable_list:
+            return f"Search {str(self.name).lower()}"
+        names = [self.get_column_name(self._name(n)) for n in self.column_searchable_list]
+        return ", ".join(str(n) for n in names)
+
+    # Rows
+
+    def get_listing(self, what: str = "view", paths: Sequence[Path] = (), **kwargs: Any) -> Listing:
+        """The rows within the principal's reach for ``what``, with what a list may do to them."""
+        criteria: list[sa.ColumnElement[bool]] = []
+        if self._is_ours:
+            narrowed = self.admin.policy.rows(self.principal(), what, self.model)  # type: ignore[union-attr]
+            if narrowed is not None:
+                criteria.append(narrowed)
+        size = self.page_size or 50
+        return Listing(
+            self.mapper,
+            scope=self._scope(),
+            criteria=criteria,
+            columns=paths,
+            searchable=self._search_paths,
+            sortable=self._sorts(),
+            default_order=self._default_orders(),
+            page_size=size,
+            page_sizes=self.page_size_options if self.can_set_page_size else (),
+            **kwargs,
+        )
+
+    def _scope(self) -> sa.Select[Any] | None:
+        """``get_query`` as a SELECT, when a subclass narrows by it."""
+        if type(self).get_query is FlaskAdminModelView.get_query:
+            return None
+        query: Any = self.get_query()
+        return query if isinstance(query, sa.Select) else _flask_admin.as_select(query)
+
+    def _default_orders(self) -> list[Order]:
+        named = self._get_default_order_names()
+        return [Order(self._name(key), bool(descending)) for key, descending in named]
+
+    def _sorts(self) -> dict[str, Sequence[Path]]:
+        """What a list may be ordered by; the default order may use what the visitor may not."""
+        sorts = dict(self._sortable_columns)
+        for key, _ in self._get_default_order_names():
+            sorts.setdefault(self._name(key), [inspection.resolve(self.mapper, self._name(key))])
+        return sorts
+
+    def _get_default_order_names(self) -> list[tuple[Any, bool]]:
+        return _flask_admin.default_order(self) or []
+
+    def get_list(
+        self,
+        page: int | None,
+        sort_column: Any,
+        sort_desc: bool,
+        search: str | None,
+        filters: Sequence[Any] | None,
+        execute: bool = True,
+        page_size: int | None = None,
+    ) -> tuple[int | None, Any]:
+        """One page as Flask-Admin gives it: the count, or None, and the instances.
+
+        Override it to make the list from something else than the database's rows.
+        """
+        size = self.page_size if page_size is None else page_size
+        listing = self.get_listing(paths=self._state_columns, refine=self._refinement(filters))
+        order = (Order(sort_column, bool(sort_desc)),) if sort_column in self._sorts() else ()
+        state = ListState(search or "", order, page or 0, size or 1_000_000)
+        if not execute:
+            return None, listing.statement(state)
+        found = listing.page(self.get_session(), state, count=not self.simple_list_pager)
+        return found.count.number if found.count else None, [r.instance for r in found.rows]
+
+    def _refinement(self, filters: Sequence[Any] | None) -> Any:
+        return functools.partial(_flask_admin.apply_filters, self, filters) if filters else None
+
+    def _list_filters(self) -> list[Any]:
+        return self._get_list_filter_args() or []
+
+    def get_pk_value(self, model: Any) -> str:
+        """The identity of ``model`` as it stands in URLs."""
+        return inspection.identity_text(self.mapper).of(model)
+
+    def get_one(self, id: Any) -> Any:
+        """The instance that ``id``, the text of a URL, stands for; None when there is none in reach."""
+        return self._one(str(id))
+
+    def _one(self, text: str, what: str = "view", lock: bool = False) -> Any:
+        try:
+            identity = inspection.identity_text(self.mapper).decode(text)
+        except NotFound:
+            return None
+        options = listing.load_options(self.mapper, ()) if not lock else ()
+        return self.get_listing(what).one(self.get_session(), identity, options=options, lock=lock)
+
+    def _requested(self, what: str) -> tuple[str, Any]:
+        """The identity text and instance of the row that the request names; NotFound if none."""
+        given = request.args.getlist("id") or request.form.getlist("id")
+        if len(given) == len(self.mapper.primary_key) > 1:
+            given = [",".join(given)]
+        if len(given) != 1:
+            raise InvalidRequest("The address must name one row by its key.")
+        is_default = type(self).get_one is ModelView.get_one
+        lock = request.method == "POST" and what == "change"
+        instance = self._one(given[0], what, lock) if is_default else self.get_one(given[0])
+        if instance is None:
+            raise NotFound(f"There is no {self.singular.lower()} “{inspection.shorten(given[0])}”.")
+        return given[0], instance
+
+    # Related rows
+
+    def lookup_for(self, relationship: orm.RelationshipProperty[Any]) -> forms.Lookup:
+        """Where a form finds rows for ``relationship``; remembered under its name in URLs."""
+        name = relationship.key
+        if relationship.parent is not self.mapper and not self.mapper.isa(relationship.parent):
+            name = f"{relationship.parent.class_.__name__}.{name}"
+        loader = (getattr(self, "_form_ajax_refs", None) or {}).get(relationship.key)
+        return self._lookups.setdefault(name, RowLookup(self, name, relationship.mapper, loader))
+
+    def lookup_for_table(self, column: Any) -> tuple[forms.Lookup, str] | None:
+        """Where rows with the referred ``column`` are found, when it is some class's whole key."""
+        for mapper in self.mapper.registry.mappers:
+            if mapper.local_table is column.table and list(mapper.primary_key) == [column]:
+                key = inspection.identity_keys(mapper)[0]
+                name = f"{column.table.name}.{column.name}"
+                return self._lookups.setdefault(name, RowLookup(self, name, mapper, None)), key
+        return None
+
+    def view_of(self, mapper: orm.Mapper[Any]) -> ModelView | None:
+        """The view of another class in the same admin."""
+        if self._is_ours:
+            return self.admin.view_for_mapper(mapper)  # type: ignore[union-attr,no-any-return]
+        return _flask_admin.view_for(self.admin, mapper)  # type: ignore[no-any-return]
+
+    def links(self, mapper: orm.Mapper[Any]) -> rendering.RowLink:
+        """How rows of ``mapper`` are reached from here, for who may."""
+        view = self.view_of(mapper)
+        if view is None or not view.may("view") or not view.is_accessible():
+            return lambda instance: None
+        return view.row_link()
+
+    def row_link(self) -> rendering.RowLink:
+        """The address of a row's main page: details, else the form, else nothing."""
+        endpoint = "details_view" if self.can_view_details else "edit_view"
+        if endpoint == "edit_view" and not self.allows("change"):
+            return lambda instance: None
+        prefix = flask.url_for(f"{self.endpoint}.{endpoint}") + "?id="
+        text_of = inspection.identity_text(self.mapper)
+        return lambda instance: prefix + quote(text_of.of(instance), safe="")
+
+    def url_for(self, page: str, identity: Sequence[Any] | None = None, **values: Any) -> str:
+        """The URL of one of the pages list, create, edit, details, delete, action, export.
+
+        ``identity`` is the key of the row as ``inspect(instance).identity`` gives it.
+        """
+        endpoint = {"list": "index_view", "export": "export", "lookup": "lookup"}.get(
+            page, f"{page}_view"
+        )
+        if identity is not None:
+            values["id"] = inspection.identity_text(self.mapper).encode(identity)
+        return flask.url_for(f"{self.endpoint}.{endpoint}", **values)
+
+    # Rendering
+
+    def render(self, template: str, **kwargs: Any) -> str:
+        kwargs.setdefault("extra_args", {})
+        return super().render(template, **kwargs)
+
+    def _renderer(self, path: Path, *, is_list: bool) -> rendering.Renderer:
+        formatters = self.column_formatters if is_list else self.column_formatters_detail
+        formatter = (formatters or {}).get(path.name)
+        types = self.column_type_formatters if is_list else self.column_type_formatters_detail
+        return rendering.value_renderer(
+            path,
+            self.links,
+            is_cut=is_list,
+            formatter=formatter and (lambda row: formatter(self, None, row, path.name)),
+            choices=(self._column_choices_map or {}).get(path.name),
+            type_formatters={
+                t: functools.partial(_flask_admin.format_type, f, self, path.name)
+                for t, f in _flask_admin.own_type_formatters(types).items()
+            },
+        )
+
+    # Pages
+
+    @expose("/")
+    def index_view(self) -> ResponseReturnValue:
+        """The list."""
+        g.admin_list_args = request.args
+        names = [name for name, _ in self._list_columns]
+        filters = self._list_filters()
+        listing = self.get_listing(paths=self._state_columns, refine=self._refinement(filters))
+        state = listing.parse(request.args, names)
+        if type(self).get_list is ModelView.get_list:
+            page = listing.page(self.get_session(), state, count=not self.simple_list_pager)
+        else:
+            page = _flask_admin.page_of(self, state, filters)
+        shown = model_pages.list_page(self, listing, state, page, filters)
+        return self.render(self.list_template, **_flask_admin.list_arguments(self, shown, state, page))
+
+    @expose("/new/", methods=("GET", "POST"))
+    def create_view(self) -> ResponseReturnValue:
+        """The form for a new row."""
+        self.require("add")
+        form = self.create_form()
+        self._apply_rules(form, self._form_create_rules)
+        if self.validate_form(form):
+            model = self.create_model(form)
+            if model:
+                return self._saved(model, is_created=True)
+        return self._form_response(form, None, "create")
+
+    @expose("/edit/", methods=("GET", "POST"))
+    def edit_view(self) -> ResponseReturnValue:
+        """The form for an existing row."""
+        self.require("change")
+        text, model = self._requested("change")
+        with self.get_session().no_autoflush:
+            form = self.edit_form(obj=model)
+            self._apply_rules(form, self._form_edit_rules)
+            is_valid = self.validate_form(form)
+        if is_valid and self.update_model(form, model):
+            return self._saved(model, is_created=False)
+        if not is_form_submitted() or form.errors:
+            self.on_form_prefill(form, text)
+        return self._form_response(form, model, "edit")
+
+    @expose("/details/")
+    def details_view(self) -> ResponseReturnValue:
+        """All of one row, and what belongs to it."""
+        if not self.can_view_details:
+            return redirect(self.get_url(".index_view"))
+        text, model = self._requested("view")
+        page = model_pages.details_page(self, text, model)
+        return self.render(
+            self.details_template,
+            page=page,
+            model=model,
+            details_columns=self._details_columns,
+            get_value=self.get_detail_value,
+            return_url=page.list_url,
+        )
+
+    @expose("/delete/", methods=("GET", "POST"))
+    def delete_view(self) -> ResponseReturnValue:
+        """GET shows what a delete would do, POST does it."""
+        self.require("delete")
+        text, model = self._requested("delete")
+        if request.method == "GET":
+            return self._confirm_delete([text], [model], self.get_url(".delete_view"), [("id", text)])
+        label = inspection.label(self.mapper).of(model)
+        if self.delete_model(model):
+            flask.flash(f"{self.singular} “{label}” is deleted.", "success")
+            return redirect(self._return_url())
+        return redirect(self.url_for("delete", id=text, url=self._return_url()))
+
+    @expose("/action/", methods=("POST",))
+    def action_view(self) -> ResponseReturnValue:
+        """Run an action over the ticked rows, or ask first."""
+        return self.handle_action()
+
+    @expose("/lookup/<path:name>/")
+    def lookup(self, name: str) -> ResponseReturnValue:
+        """Rows for a picker as JSON; ``q`` is what was typed, ``page`` counts from 0."""
+        found = self._lookups.get(name)
+        if not isinstance(found, RowLookup):
+            raise NotFound("This form has no such field.")
+        page = request.args.get("page", "0")
+        number = int(page) if page.isascii() and page.isdigit() and len(page) < 6 else 0
+        items, has_more = found.search(request.args.get("q", ""), number)
+        return flask.jsonify(items=items, has_more=has_more)
+
+    @expose("/ajax/lookup/")
+    def ajax_lookup(self) -> ResponseReturnValue:
+        """Rows for a host's own script, as Flask-Admin answers it: pairs of key and label."""
+        found = self._lookups.get(request.args.get("name", ""))
+        if not isinstance(found, RowLookup):
+            raise NotFound("This form has no such field.")
+        offset = request.args.get("offset", 0, type=int)
+        items, _ = found.search(request.args.get("query", ""), max(0, offset) // LOOKUP_SIZE)
+        return flask.jsonify([[i["id"], i["text"]] for i in items])
+
+    # Saving
+
+    def scaffold_form(self) -> type[wtforms.Form]:
+        """The form class, from the mapper and the ``form_*`` options."""
+        form_class = forms.scaffold(
+            self.mapper,
+            self.model_form_converter(self.session, self),
+            base_class=self.form_base_class,
+            only=self.form_columns,
+            exclude=self.form_excluded_columns,
+            field_args=self.form_args,
+            extra_fields=self.form_extra_fields,
+            ignore_hidden=self.ignore_hidden,
+        )
+        if self.inline_models:
+            form_class = self.scaffold_inline_form_models(form_class)
+        return form_class
+
+    def _apply_rules(self, form: Any, rules: Any) -> None:
+        if rules and not getattr(form, "_validated_ruleset", False):
+            self._validate_form_instance(ruleset=rules, form=form)
+
+    def validate_form(self, form: Any) -> bool:
+        """Whether ``form`` was sent and holds nothing wrong."""
+        with self.get_session().no_autoflush:
+            return bool(super().validate_form(form))
+
+    def build_new_instance(self) -> Any:
+        """A new instance of the model, made without its ``__init__`` unless that takes no arguments."""
+        return _flask_admin.new_instance(self.mapper)
+
+    def create_model(self, form: Any) -> Any:
+        """Insert what ``form`` holds; the instance, or False when nothing was saved."""
+        model = self.build_new_instance()
+
+        def write(change_set: changes.ChangeSet) -> None:
+            with change_set.session.no_autoflush:
+                form.populate_obj(model)
+                change_set.session.add(model)
+                self._on_model_change(form, model, True)
+            change_set.add(model)
+
+        if not self._write(form, write, "create", model):
+            return False
+        self.after_model_change(form, model, True)
+        return model
+
+    def update_model(self, form: Any, model: Any) -> bool:
+        """Write what was changed in ``form``; whether it was saved."""
+
+        def write(change_set: changes.ChangeSet) -> None:
+            with change_set.session.no_autoflush:
+                form.populate_obj(model)
+                self._on_model_change(form, model, False)
+            change_set.change(model)
+
+        if not self._write(form, write, "edit", model):
+            return False
+        self.after_model_change(form, model, False)
+        return True
+
+    def delete_model(self, model: Any) -> bool:
+        """Delete one row; whether it is gone."""
+
+        def write(change_set: changes.ChangeSet) -> None:
+            self.on_model_delete(model)
+            change_set.delete(model)
+
+        if not self._write(None, write, "delete", model):
+            return False
+        self.after_model_delete(model)
+        return True
+
+    def _write(self, form: Any, write: Any, source: str, model: Any) -> bool:
+        """Run ``write`` in a change set; on refusal tell it in the form, or as a message."""
+        try:
+            with changes.change_set(self.get_session(), self.principal(), source) as change_set:
+                write(change_set)
+        except WriteRefused as refusal:
+            _tell(form, refusal)
+        except Exception as error:
+            if not self.handle_view_exception(error):
+                error_id = secrets.token_hex(4)
+                log.exception("Error %s while saving a %s", error_id, self.model.__name__)
+                g.admin_status = 500
+                _tell(form, WriteRefused(f"The application's own code failed (error {error_id}). Nothing was saved."))
+        else:
+            return True
+        if sa.inspect(model).transient:
+            return False
+        with contextlib.suppress(Exception):
+            self.get_session().expire(model)
+        return False
+
+    def handle_view_exception(self, exc: Exception) -> bool:
+        """Say what a hook objected to by raising ``wtforms.ValidationError``; False for any other."""
+        if isinstance(exc, wtforms.ValidationError):
+            flask.flash(str(exc), "error")
+            return True
+        return False
+
+    def _saved(self, model: Any, *, is_created: bool) -> ResponseReturnValue:
+        verb = "created" if is_created else "saved"
+        if model is True:
+            flask.flash(f"{self.singular} is {verb}.", "success")
+            return redirect(self._return_url())
+        label = inspection.label(self.mapper).of(model)
+        flask.flash(f"{self.singular} “{label}” is {verb}.", "success")
+        back = request.args.get("url")
+        if "_add_another" in request.form:
+            return redirect(self.url_for("create", url=back))
+        if "_continue_editing" in request.form:
+            return redirect(self.url_for("edit", id=self.get_pk_value(model), url=back))
+        return redirect(self.get_save_return_url(model, is_created=is_created))
+
+    def get_save_return_url(self, model: Any, is_created: bool = False) -> str:
+        """Where to go after a save: back to the list as it was."""
+        return self._return_url()
+
+    def _return_url(self) -> str:
+        target = request.form.get("url") or request.args.get("url")
+        return pages.safe_url(target, self.get_url(".index_view"))
+
+    def _form_response(self, form: Any, model: Any, mode: str) -> ResponseReturnValue:
+        rules = self._form_create_rules if mode == "create" else self._form_edit_rules
+        page = model_pages.form_page(self, form, model, mode)
+        html = self.render(
+            self.create_template if mode == "create" else self.edit_template,
+            page=page,
+            form=form,
+            form_opts=FormOpts(widget_args=self.form_widget_args, form_rules=rules),
+            return_url=page.cancel_url,
+            model=model,
+        )
+        status = g.pop("admin_status", 400 if is_form_submitted() else 200)
+        return html, status
+
+    # Actions
+
+    def is_action_allowed(self, name: str) -> bool:
+        """Whether the action may be run by the current principal."""
+        if name in self.action_disallowed_list:
+            return False
+        if name == "delete":
+            return self.allows("delete")
+        return self.read_only_note is None and self.may(name)
+
+    def handle_action(self, return_view: str | None = None) -> ResponseReturnValue:
+        """Run the action that the POST names over its ``rowid``s, once it is confirmed."""
+        name = request.form.get("action", "")
+        texts = list(dict.fromkeys(request.form.getlist("rowid")))
+        handler, words, confirmation = self._actions_data.get(name, (None, "", None))
+        back = self.get_url(f".{return_view}") if return_view else self._return_url()
+        if handler is None:
+            raise InvalidRequest(f"There is no action “{inspection.shorten(name)}”.")
+        if not self.is_action_allowed(name):
+            raise Forbidden(f"You may not do “{words}” here.")
+        if not texts:
+            flask.flash("Tick the rows first, then choose what to do with them.", "warning")
+            return redirect(back)
+        identities = actions.identities(self.mapper, texts)
+        if confirmation and request.form.get("confirmed") != "1":
+            what = "delete" if name == "delete" else "view"
+            rows = self.get_listing(what).many(self.get_session(), identities)
+            hidden = [("action", name), ("confirmed", "1"), *(("rowid", t) for t in texts)]
+            if name == "delete":
+                return self._confirm_delete(texts, rows, self.get_url(".action_view"), hidden)
+            page = model_pages.confirm_page(self, str(words), str(confirmation), rows, len(texts), hidden)
+            return self.render("admin/confirm_action.html", page=page)
+        return handler(texts) or redirect(back)
+
+    def _confirm_delete(
+        self, texts: Sequence[str], rows: Sequence[Any], url: str, hidden: list[tuple[str, str]]
+    ) -> ResponseReturnValue:
+        page = model_pages.delete_page(self, rows, len(texts), url, hidden)
+        return self.render("admin/model/delete.html", page=page)
+
+    @action("delete", "Delete", "Delete these rows?")
+    def action_delete(self, ids: Sequence[str]) -> ResponseReturnValue | None:
+        """Delete the ticked rows, all of them or none."""
+        self.require("delete")
+        identities = actions.identities(self.mapper, ids)
+        rows = self.get_listing("delete").many(self.get_session(), identities)
+        missing = len(identities) - len(rows)
+
+        def write(change_set: changes.ChangeSet) -> None:
+            for row in rows:
+                self.on_model_delete(row)
+            change_set.delete(*rows)
+
+        if type(self).delete_model is not ModelView.delete_model:
+            deleted = sum(bool(self.delete_model(row)) for row in rows)
+        elif rows and self._write(None, write, "delete", rows[0]):
+            deleted = len(rows)
+            for row in rows:
+                self.after_model_delete(row)
+        else:
+            deleted = 0
+        if deleted:
+            noun = self.singular.lower() if deleted == 1 else str(self.name).lower()
+            verb = "is" if deleted == 1 else "are"
+            flask.flash(f"{deleted:,} {noun} {verb} deleted.", "success")
+        if missing:
+            flask.flash(f"{missing:,} of the ticked rows were gone already.", "warning")
+        return None
+
+
+_VERBS = {"add": "create", "change": "change", "delete": "delete", "view": "see", "export": "export"}
+
+
+def _is_sortable(path: Path) -> bool:
+    if path.is_to_many:
+        return False
+    if path.relationship is not None or path.hybrid is not None:
+        return True
+    return path.column is not None and inspection.is_orderable(path.column.type) and not (
+        inspection.is_binary(path.column.type)
+    )
+
+
+def _tell(form: Any, refusal: WriteRefused) -> None:
+    """Put the sentences of a refusal where the operator looks: at the fields, else on the page."""
+    untold = dict(refusal.fields)
+    for field in form or ():
+        sentences = untold.pop(getattr(field, "short_name", field.name), None)
+        if sentences:
+            field.errors = [*field.errors, *sentences]
+    if form is None or untold or not refusal.fields:
+        flask.flash(refusal.sentence, "error")
