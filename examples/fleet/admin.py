@@ -53,7 +53,7 @@ class TaskView(ModelView):
     def archive(self, ids: Sequence[str]) -> None:
         """Put the chosen tasks into the archive."""
         tasks = [task for task in map(self.get_one, ids) if task is not None]
-        with change_set(self.session, self.principal(), "archive") as changes:
+        with change_set(self.get_session(), self.principal(), "archive") as changes:
             for task in tasks:
                 task.category = "Archived"
                 changes.change(task)

@@ -14,8 +14,9 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import orm
 
-from admin_app import database
+from admin_app import Admin, database
 from examples.fleet import seed as seeding
+from examples.fleet.admin import VIEWS
 from examples.fleet.cli import fleet_cli
 from examples.fleet.models import Base, Order, OrderItem, Product, Specimen, Tag, Task, Telemetry
 from examples.fleet.rows import SIZES, Load, loads
@@ -220,3 +221,30 @@ def test_if_empty_leaves_rows_be_and_says_nothing(flask_fleet: Flask, engine: sa
     result = run(flask_fleet, "--if-empty", "--size", "medium")
     assert (result.exit_code, result.output) == (0, "")
     assert count(engine, Order.__table__) == SMALL.orders
+
+
+@pytest.fixture
+def fleet_admin(flask_fleet: Flask, engine: sa.Engine) -> Admin:
+    """The sample's admin, open to everybody, over the small size."""
+    flask_fleet.config.update(TESTING=True, SECRET_KEY="tests", WTF_CSRF_ENABLED=False)
+    admin = Admin(flask_fleet, flask_fleet.extensions["sqlalchemy"], sign_in="none")
+    for model, view_class in VIEWS.items():
+        admin.register(model, view_class)
+    seed(engine, SMALL)
+    return admin
+
+
+def test_ticked_tasks_go_into_the_archive(fleet_admin: Admin, engine: sa.Engine) -> None:
+    assert fleet_admin.app is not None
+    ticked = {"action": "archive", "confirmed": "1", "rowid": ["1", "2"]}
+    page = fleet_admin.app.test_client().post(
+        "/admin/task/action/", data=ticked, follow_redirects=True
+    )
+    assert "2 of 2 tasks are archived" in page.text
+    assert [task["category"] for task in stored(engine, Task.__table__)[:2]] == ["Archived"] * 2
+
+
+def test_nobody_types_telemetry(fleet_admin: Admin) -> None:
+    assert fleet_admin.app is not None
+    page = fleet_admin.app.test_client().get("/admin/telemetry/new/")
+    assert page.status_code == 403
