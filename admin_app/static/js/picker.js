@@ -43,6 +43,10 @@ function bindPicker(input) {
     return made;
   }
 
+  // The browser points at what is missing, so the visible control has to be the one that is required.
+  const isRequired = input.required;
+  input.required = false;
+
   const picker = new TomSelect(input, {
     valueField: "key",
     labelField: "text",
@@ -110,6 +114,12 @@ function bindPicker(input) {
     if (!asking) picker.load("");
   });
   picker.control.addEventListener("click", () => picker.open());
+
+  const require = () => {
+    picker.control_input.required = isRequired && picker.items.length === 0;
+  };
+  picker.on("change", require);
+  require();
 
   // The input behind the control keeps the value; it is not a control to a screen reader any more.
   input.setAttribute("aria-hidden", "true");
