@@ -294,6 +294,10 @@ class Open:
     """No sign-in: whoever reaches the server may do everything. For tests and benchmarks."""
 
     def init_app(self, app: flask.Flask, admin: Host) -> None:
+        self.check(app)
+
+    @staticmethod
+    def check(app: flask.Flask) -> None:
         """Refuse to open an application that is neither debugged nor tested, unless told to."""
         allowed = str(app.config.get("ADMIN_ALLOW_OPEN") or "").lower() not in _FALSE
         if not (app.debug or app.testing or allowed):

@@ -1,0 +1,119 @@
+"""Commands for whoever runs the server: ``flask admin …``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+import sqlalchemy as sa
+from flask import current_app
+from flask.cli import AppGroup
+
+from admin_app.accounts import Accounts, random_password
+from admin_app.database import Base
+from admin_app.errors import WriteRefused
+
+DEMO_EMAIL = "demo@example.com"
+
+admin_cli = AppGroup("admin", help="Accounts and tables of the admin.")
+
+_password = click.option(
+    "--password",
+    help="Instead of being asked for it; others on this machine can see it.",
+)
+
+
+@admin_cli.command("create-user")
+@click.argument("email")
+@_password
+def create_user(email: str, password: str | None) -> None:
+    """Make an account for EMAIL."""
+    accounts = _accounts()
+    with _told():
+        accounts.create_user(email, password or _ask())
+    click.echo(f"{email} can sign in now.")
+
+
+@admin_cli.command("set-password")
+@click.argument("email")
+@_password
+def set_password(email: str, password: str | None) -> None:
+    """Give the account of EMAIL another password and end its sessions."""
+    accounts = _accounts()
+    with _told():
+        user = accounts.find_user(email)
+        if user is None:
+            raise click.ClickException(f"There is no account for {email}.")
+        accounts.set_password(user, password or _ask())
+    click.echo(f"{email} has another password now and is signed out everywhere.")
+
+
+@admin_cli.command("init-db")
+def init_db() -> None:
+    """Make the admin's own tables where they are missing, and nothing else.
+
+    For a database whose tables are managed elsewhere; otherwise use "flask db upgrade".
+    """
+    bind = current_app.extensions["admin_app"].session.get_bind()
+    with _told():
+        present = set(sa.inspect(bind).get_table_names())
+        Base.metadata.create_all(bind)
+    made = sorted(set(Base.metadata.tables) - present)
+    click.echo(f"Made {', '.join(made)}." if made else "All tables are there already.")
+
+
+@admin_cli.command("demo-user")
+def demo_user() -> None:
+    """Make an account with a new random password for the sample, and print both."""
+    address = f"http://{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '5000')}"
+    address += f"{current_app.extensions['admin_app'].url}/"
+    if not isinstance(current_app.extensions["admin_app"].sign_in, Accounts):
+        click.echo(f"Open {address} (nobody has to sign in)")
+        return
+    is_sample = current_app.config.get("ADMIN_MODELS") == "examples.fleet.models"
+    if not (is_sample or current_app.debug or current_app.testing):
+        raise click.ClickException(
+            "A demo user is for the sample alone. Run “flask admin create-user” instead."
+        )
+    accounts = _accounts()
+    password = random_password()
+    with _told():
+        user = accounts.find_user(DEMO_EMAIL)
+        if user is None:
+            accounts.create_user(DEMO_EMAIL, password)
+        else:
+            accounts.set_password(user, password)
+    click.echo(f"Open {address}\n  e-mail    {DEMO_EMAIL}\n  password  {password}")
+
+
+def _accounts() -> Accounts:
+    sign_in = current_app.extensions["admin_app"].sign_in
+    if not isinstance(sign_in, Accounts):
+        raise click.ClickException(
+            "This admin has no accounts of its own: who may enter is decided by "
+            f"{type(sign_in).__name__}."
+        )
+    return sign_in
+
+
+def _ask() -> str:
+    password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return password
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn what can go wrong into a sentence on the terminal."""
+    try:
+        yield
+    except WriteRefused as refusal:
+        raise click.ClickException(refusal.sentence) from None
+    except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
+        if "admin_user" in str(error.orig):
+            raise click.ClickException(
+                "The tables for accounts are missing. Run “flask db upgrade” or "
+                "“flask admin init-db” first."
+            ) from None
+        raise click.ClickException(f"The database refused: {str(error.orig).strip()}") from None
