@@ -50,6 +50,8 @@ class Base(orm.DeclarativeBase):
     )
     type_annotation_map = {
         Decimal: sa.Numeric(12, 2),
+        # What SQLAlchemy 2.1 means by float; 2.0 means FLOAT, and migrations should not differ.
+        float: sa.Double(),
         dt.datetime: sa.DateTime(timezone=True),
     }
 
