@@ -200,3 +200,37 @@ def set_limits(bind: sa.Connection | orm.Session | orm.scoped_session[Any], kind
             sa.func.set_config("lock_timeout", str(lock), True),
         )
     )
+
+
+def trouble(error: sa.exc.SQLAlchemyError) -> str | None:
+    """What ``error``, raised while reading, tells of the database's state; None for any other.
+
+    Such an error is nobody's mistake on the page, and trying again later may help.
+    """
+    if isinstance(error, sa.exc.TimeoutError):
+        return "Too many people are reading just now. Try again in a moment."
+    if not isinstance(error, sa.exc.DBAPIError):
+        return None
+    code = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None) or ""
+    text = str(error.orig).lower()
+    if code == "57014":
+        return (
+            "The database took too long and was stopped. Narrow what you look for, and try again."
+        )
+    if code == "55P03" or "database is locked" in text:
+        return "Somebody else is changing the same rows just now. Try again in a moment."
+    if code == "42P01" or "no such table" in text:
+        return "The database does not have this table yet: its migrations have to be run first."
+    if code == "42703" or "no such column" in text:
+        return "The table in the database lacks a column that its model has: run its migrations."
+    is_unreachable = isinstance(error, sa.exc.OperationalError) and (
+        code[:2] in ("08", "53") or code[:3] == "57P" or "unable to open database file" in text
+    )
+    is_lost = error.connection_invalidated or (
+        not code and "connection" in text and isinstance(error, sa.exc.OperationalError)
+    )
+    return (
+        "The database does not answer. Try again in a moment."
+        if is_unreachable or is_lost
+        else None
+    )

@@ -21,16 +21,23 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import flask
+import sqlalchemy as sa
 from flask import g, request
 from flask.sansio.scaffold import Scaffold
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError, CSRFProtect, generate_csrf
 from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader
 from markupsafe import escape
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, default_exceptions
+from werkzeug.exceptions import (
+    HTTPException,
+    RequestEntityTooLarge,
+    ServiceUnavailable,
+    default_exceptions,
+)
 from werkzeug.routing import RequestRedirect
 from werkzeug.utils import redirect
 
+from admin_app import database
 from admin_app.errors import AdminError, Forbidden, InvalidRequest, NotFound, WriteRefused
 from admin_app.policy import Principal
 
@@ -54,6 +61,9 @@ ONE_YEAR = 31_536_000
 _ASSET = "admin_asset"
 _THEME = "admin_theme"
 _EXTENSION = "admin_pages"
+
+PUBLIC = frozenset({_ASSET, _THEME})
+"""Endpoints that need no sign-in: they show nothing of the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +129,13 @@ class _Guarded:
     enter: Enter | None
 
     def covers(self, path: str) -> bool:
-        return path == self.prefix or path.startswith(self.prefix + "/")
+        return is_under(path, self.prefix)
+
+
+def is_under(path: str, url: str | None) -> bool:
+    """Whether ``path`` is ``url`` or lies below it."""
+    prefix = (url or "").rstrip("/")
+    return path == prefix or path.startswith(prefix + "/")
 
 
 _TEXT_FILES = {
@@ -273,6 +289,7 @@ def catch_errors(scaffold: Scaffold) -> None:
     blueprint's handler for all of them.
     """
     scaffold.register_error_handler(AdminError, error_response)
+    scaffold.register_error_handler(sa.exc.SQLAlchemyError, _database_response)
     scaffold.register_error_handler(HTTPException, error_response)
     for status in default_exceptions:
         scaffold.register_error_handler(status, error_response)
@@ -324,6 +341,13 @@ def safe_url(target: str | None, default: str) -> str:
     except ValueError:
         return default
     return default if parts.scheme or parts.netloc else target
+
+
+def _database_response(error: sa.exc.SQLAlchemyError) -> flask.Response:
+    sentence = database.trouble(error)
+    if sentence is None:
+        raise error
+    return error_response(ServiceUnavailable(sentence))
 
 
 def error_response(error: Exception) -> flask.Response:
