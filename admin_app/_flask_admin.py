@@ -35,7 +35,7 @@ def adopt(admin: FlaskAdmin) -> None:
     if "admin_adopted" not in app.extensions:
         app.extensions["admin_adopted"] = admin
         pages.install(app)
-        pages.guard(app, admin.url)
+        pages.guard(app, admin.url or "")
         app.jinja_env.globals["admin_site"] = lambda: navigation.site(admin, current_view())
 
 
@@ -84,7 +84,11 @@ def apply_filters(view: Any, filters: Sequence[Any], statement: sa.Select[Any]) 
     keys = [getattr(model, k) for k in inspection.identity_keys(view.mapper)]
     for index, _, value in filters:
         flt = view._filters[index]
-        path = view._filter_joins.get(flt.key_name or flt.column, []) if isinstance(flt, BaseSQLAFilter) else []
+        path = (
+            view._filter_joins.get(flt.key_name or flt.column, [])
+            if isinstance(flt, BaseSQLAFilter)
+            else []
+        )
         inner, alias = statement, None
         if path:
             inner = sa.select(*keys)
@@ -190,8 +194,9 @@ class InlineConverter(InlineModelConverter):
     """
 
     def get_info(self, p: Any) -> Any:
-        info = super().get_info(p)
-        info.lookup_for = self.view.lookup_for
-        info.lookup_for_table = self.view.lookup_for_table
-        info.dialect_name = self.view.dialect_name
+        info: Any = super().get_info(p)
+        view: Any = self.view
+        info.lookup_for = view.lookup_for
+        info.lookup_for_table = view.lookup_for_table
+        info.dialect_name = view.dialect_name
         return info

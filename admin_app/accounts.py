@@ -37,8 +37,11 @@ _FALSE = {"", "0", "false", "no", "off"}
 class Host(Protocol):
     """What a sign-in needs to know of the admin that it guards."""
 
-    url: str
-    session: orm.scoped_session[Any]
+    url: str | None
+
+    @property
+    def session(self) -> orm.scoped_session[Any]:
+        """The session of the admin's own tables."""
 
 
 class SignIn(Protocol):
@@ -156,7 +159,7 @@ class Accounts:
                 "object that meets admin_app.accounts.SignIn."
             )
         self._session = admin.session
-        prefix = admin.url.rstrip("/")
+        prefix = (admin.url or "").rstrip("/")
         for name, value in _settings(prefix).items():
             app.config.setdefault(name, value)
         app.config.setdefault("REMEMBER_COOKIE_SAMESITE", "Lax")

@@ -45,7 +45,9 @@ def plan_delete(
     seen: set[tuple[sa.Table, tuple[str, ...]]] = set()
     for table in _all_tables(mapper):
         for constraint in table.foreign_key_constraints:
-            if constraint.referred_table not in targets or (table in targets and _is_own(mapper, table, constraint)):
+            if constraint.referred_table not in targets or (
+                table in targets and _is_own(mapper, table, constraint)
+            ):
                 continue
             where = (table, tuple(constraint.column_keys))
             if where in seen:
@@ -73,7 +75,9 @@ def _is_own(mapper: orm.Mapper[Any], table: sa.Table, constraint: sa.ForeignKeyC
     )
 
 
-def _count(mapper: orm.Mapper[Any], constraint: sa.ForeignKeyConstraint, rows: Sequence[Any]) -> Any:
+def _count(
+    mapper: orm.Mapper[Any], constraint: sa.ForeignKeyConstraint, rows: Sequence[Any]
+) -> Any:
     table = constraint.parent
     statement = sa.select(sa.func.count()).select_from(table)
     pairs = [(e.parent, inspection.key_of(mapper, e.column)) for e in constraint.elements]

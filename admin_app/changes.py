@@ -71,8 +71,8 @@ def change_set(
         yield changes
         session.commit()
     except Exception as error:
-        refusal = changes.explain(error)
         session.rollback()
+        refusal = changes.explain(error)
         if refusal is None:
             raise
         raise refusal from error
@@ -111,6 +111,10 @@ def explain(error: Exception, mapper: orm.Mapper[Any] | None) -> WriteRefused | 
     return None
 
 
+def _first_line(error: BaseException | None) -> str:
+    return str(error).strip().partition("\n")[0].removeprefix("ERROR:").strip().rstrip(".")
+
+
 def _explain_operation(error: exc.DBAPIError) -> WriteRefused | None:
     code = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None)
     text = str(error.orig).lower()
@@ -123,17 +127,17 @@ def _explain_operation(error: exc.DBAPIError) -> WriteRefused | None:
     if code == "42501":
         return WriteRefused("The database does not let this application write to that table.")
     if code and code.startswith("P0"):
-        return WriteRefused(f"The database refused: {_first_line(error.orig)}")
+        return WriteRefused(f"The database refused: {_first_line(error.orig)}.")
     if code and code.startswith("428"):
         return WriteRefused("A value of this row is made by the database and cannot be set.")
     if error.connection_invalidated:
-        return WriteRefused("The connection to the database was lost. Nothing is known to be saved.")
+        return WriteRefused(
+            "The connection to the database was lost. Nothing is known to be saved."
+        )
     return None
 
 
-def _explain_integrity(
-    error: exc.IntegrityError, mapper: orm.Mapper[Any] | None
-) -> WriteRefused:
+def _explain_integrity(error: exc.IntegrityError, mapper: orm.Mapper[Any] | None) -> WriteRefused:
     found = _Objection.read(error)
     tables = [] if mapper is None else [t for t in mapper.tables if isinstance(t, sa.Table)]
     table = next((t for t in tables if found.table in (None, t.name)), None)
@@ -146,7 +150,12 @@ def _explain_integrity(
     if found.kind == "unique" and len(keys) > 1:
         names = " and ".join(inspection.words(k).lower() for k in keys)
         sentence = f"Another row already has this {names}."
-    return WriteRefused(found.sentence, {k: [sentence] for k in keys[:1]} if found.kind == "unique" else {k: [sentence] for k in keys})
+    return WriteRefused(
+        found.sentence,
+        {k: [sentence] for k in keys[:1]}
+        if found.kind == "unique"
+        else {k: [sentence] for k in keys},
+    )
 
 
 def _key(mapper: orm.Mapper[Any], table: sa.Table, name: str) -> str | None:
@@ -218,8 +227,10 @@ class _Objection:
                 continue
             if isinstance(constraint, sa.CheckConstraint):
                 text = str(constraint.sqltext)
-                return [c.name for c in table.columns if re.search(rf"\b{re.escape(c.name)}\b", text)]
-            if isinstance(constraint, sa.ColumnCollectionConstraint):
+                return [
+                    c.name for c in table.columns if re.search(rf"\b{re.escape(c.name)}\b", text)
+                ]
+            if isinstance(constraint, sa.schema.ColumnCollectionConstraint):
                 return [c.name for c in constraint.columns]
         for index in table.indexes:
             if index.name == self.constraint:
@@ -248,7 +259,7 @@ class _Objection:
             "unique": "Another row already has a value that must be unique.",
             "not null": "A value that the table needs is missing.",
             "foreign key": "A row that this one points to does not exist any more.",
-            "referenced": "Other rows still point to this one, and the database keeps them together.",
+            "referenced": "Other rows still point to this one; the database keeps them together.",
             "check": "The database does not accept these values"
             + (f" (rule {self.constraint})." if self.constraint else "."),
             "exclusion": "This overlaps with another row.",
@@ -257,9 +268,7 @@ class _Objection:
 
 def _name(constraint: sa.Constraint, table: sa.Table) -> str | None:
     """The name that ``constraint`` has in the database, naming conventions applied."""
-    return sa.schema.conv(
-        _PREPARER.format_constraint(constraint) or ""  # type: ignore[no-untyped-call]
-    ) or None
+    return sa.schema.conv(_PREPARER.format_constraint(constraint) or "") or None
 
 
 _PREPARER = sa.sql.compiler.IdentifierPreparer(sa.engine.default.DefaultDialect())

@@ -24,7 +24,7 @@ from werkzeug.utils import redirect
 
 from admin_app import _flask_admin, accounts, contexts, database, inspection, navigation, pages
 from admin_app.accounts import SignIn
-from admin_app.errors import ConfigurationError, Forbidden
+from admin_app.errors import AdminError, ConfigurationError, Forbidden
 from admin_app.pages import Crumb
 from admin_app.policy import Policy, Principal
 from admin_app.views import ModelView, scoped
@@ -34,6 +34,11 @@ SIGN_INS: dict[str, type[Any]] = {"accounts": accounts.Accounts, "none": account
 
 class AdminIndexView(FlaskAdminIndexView):
     """The first page: every model that the visitor may see, by category."""
+
+    def create_blueprint(self, admin: Any) -> Any:
+        blueprint = super().create_blueprint(admin)
+        pages.catch_errors(blueprint)
+        return blueprint
 
     def is_accessible(self) -> bool:
         admin = self.admin
@@ -106,8 +111,9 @@ class Admin(FlaskAdmin):
         super()._init_extension()
         app.extensions.setdefault("admin_app", self)
         pages.install(app)
-        pages.guard(app, self.url, self.enter)
-        pages.catch_errors(self.index_view.blueprint)
+        pages.guard(app, self.url or "", self.enter)
+        app.register_error_handler(AdminError, pages.error_response)
+        app.before_request(self._guard_entry)
         app.jinja_env.globals["admin_site"] = self.site
         if self.db is not None:
             if isinstance(self.db, SQLAlchemy):
@@ -236,6 +242,26 @@ class Admin(FlaskAdmin):
             path = ""
         return pages.safe_url(path, self.url or "/")
 
+    def _guard_entry(self) -> ResponseReturnValue | None:
+        """Keep strangers out of every page of this admin, whoever wrote its view.
+
+        Views that a host adds know nothing of our policy, and Flask-Admin's are open by default.
+        """
+        endpoint = request.endpoint
+        if endpoint is None or endpoint in pages.PUBLIC or request.blueprint == accounts.BLUEPRINT:
+            return None
+        is_ours = any(v.endpoint == request.blueprint for v in self._views)
+        if not is_ours and not pages.is_under(request.path, self.url):
+            return None
+        if endpoint.endswith(".static"):
+            return None
+        answer = self.enter()
+        if answer is None and not self.policy.may(self.principal(), "view"):
+            answer = pages.error_response(
+                Forbidden("You are signed in, but this admin is not open to you.")
+            )
+        return answer
+
     def site(self) -> pages.Site:
         """The frame around the current page."""
         if self.principal() is None or not self.policy.may(self.principal(), "view"):
@@ -253,13 +279,14 @@ class Admin(FlaskAdmin):
 def mapped_classes(source: Any) -> list[type[Any]]:
     """The mapped classes of a base, a registry, a ``db``, a module or an iterable, by name."""
     if isinstance(source, SQLAlchemy):
-        source = source.Model
+        source = _registry(source)
     if isinstance(source, ModuleType):
         found = _module_classes(source)
     elif isinstance(source, orm.registry):
         found = [m.class_ for m in source.mappers]
     elif isinstance(source, type) and isinstance(getattr(source, "registry", None), orm.registry):
-        found = [m.class_ for m in source.registry.mappers]
+        base: Any = source
+        found = [m.class_ for m in base.registry.mappers]
         if sa.inspect(source, raiseerr=False) is not None:
             found = [source]
     elif isinstance(source, Iterable):
@@ -279,7 +306,7 @@ def _module_classes(module: ModuleType) -> list[type[Any]]:
     found: dict[type[Any], None] = {}
     for value in vars(module).values():
         if isinstance(value, SQLAlchemy):
-            found.update((m.class_, None) for m in value.Model.registry.mappers)
+            found.update((m.class_, None) for m in _registry(value).mappers)
         elif isinstance(value, type) and sa.inspect(value, raiseerr=False) is not None:
             found[value] = None
         elif isinstance(value, type) and value.__module__ == module.__name__:
@@ -289,6 +316,13 @@ def _module_classes(module: ModuleType) -> list[type[Any]]:
         elif isinstance(value, orm.registry):
             found.update((m.class_, None) for m in value.mappers)
     return list(found)
+
+
+def _registry(db: SQLAlchemy) -> orm.registry:
+    """The registry of Flask-SQLAlchemy's declarative base, which its hints leave out."""
+    base: Any = db.Model
+    found: orm.registry = base.registry
+    return found
 
 
 def _table_name(model: type[Any]) -> str:

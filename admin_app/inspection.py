@@ -18,7 +18,7 @@ import inspect
 import re
 import types
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,7 +114,7 @@ class Column:
         return self.column.type
 
     @property
-    def foreign_keys(self) -> set[sa.ForeignKey]:
+    def foreign_keys(self) -> Set[sa.ForeignKey]:
         return self.column.foreign_keys
 
     @property
@@ -139,7 +139,7 @@ class Column:
         return isinstance(table, sa.Table) and column is table._autoincrement_column
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def columns(mapper: orm.Mapper[Any]) -> types.MappingProxyType[str, Column]:
     """The column attributes of ``mapper`` by key, in the order of the mapping, keys first."""
     found: list[Column] = []
@@ -175,7 +175,7 @@ def _own_column(
     return attribute.columns[0]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def relationships(
     mapper: orm.Mapper[Any],
 ) -> types.MappingProxyType[str, orm.RelationshipProperty[Any]]:
@@ -188,7 +188,7 @@ def is_to_one(relationship: orm.RelationshipProperty[Any]) -> bool:
     return not relationship.uselist
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def foreign_key_relationships(mapper: orm.Mapper[Any]) -> types.MappingProxyType[str, str]:
     """For each foreign key attribute, the many-to-one relationship that writes it.
 
@@ -207,7 +207,7 @@ def foreign_key_relationships(mapper: orm.Mapper[Any]) -> types.MappingProxyType
     return types.MappingProxyType(written)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def identity_keys(mapper: orm.Mapper[Any]) -> tuple[str, ...]:
     """The attribute keys of the primary key, in the order of the mapper's identity."""
     return tuple(mapper.get_property_by_column(c).key for c in mapper.primary_key)
@@ -216,7 +216,7 @@ def identity_keys(mapper: orm.Mapper[Any]) -> tuple[str, ...]:
 def key_of(mapper: orm.Mapper[Any], column: sa.ColumnElement[Any]) -> str | None:
     """The attribute key that ``column`` is mapped under; None when it is not."""
     try:
-        return mapper.get_property_by_column(column).key  # type: ignore[arg-type]
+        return mapper.get_property_by_column(column).key
     except orm.exc.UnmappedColumnError:
         return None
 
@@ -280,7 +280,11 @@ def resolve(mapper: orm.Mapper[Any], name: str) -> Path:
     descriptor = mapper.all_orm_descriptors.get(key)
     if isinstance(descriptor, hybrid_property):
         return path(key, hybrid=descriptor)
-    if not key.startswith("_") and hasattr(mapper.class_, key) and key not in ("metadata", "registry"):
+    if (
+        not key.startswith("_")
+        and hasattr(mapper.class_, key)
+        and key not in ("metadata", "registry")
+    ):
         return path(key)
     raise InvalidRequest(f"{mapper.class_.__name__} has no attribute “{key}”.")
 
@@ -366,7 +370,7 @@ class IdentityText:
             raise NotFound(f"“{shorten(text)}” is not a key of this table.") from None
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def identity_text(mapper: orm.Mapper[Any]) -> IdentityText:
     """The `IdentityText` of ``mapper``, made once."""
     return IdentityText(mapper)
@@ -445,10 +449,10 @@ def _read_stored(type_: sa.types.TypeEngine[Any], text: str) -> Any:
     if isinstance(type_, sa.Float):
         return float(text)
     if isinstance(type_, sa.Numeric):
-        number = decimal.Decimal(text)
-        if not number.is_finite() or number.adjusted() > 1000:
+        exact = decimal.Decimal(text)
+        if not exact.is_finite() or exact.adjusted() > 1000:
             raise ValueError(text)
-        return number if type_.asdecimal else float(number)
+        return exact if type_.asdecimal else float(exact)
     if isinstance(type_, sa.DateTime):
         return dt.datetime.fromisoformat(text)
     if isinstance(type_, sa.Date):
@@ -504,7 +508,7 @@ class Label:
         return f"{words(self.mapper.class_.__name__)} {key}"
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def label(mapper: orm.Mapper[Any]) -> Label:
     """The `Label` of ``mapper``, made once."""
     if _own_str(mapper.class_) is not None:
@@ -516,7 +520,9 @@ def _own_str(model: type[Any]) -> Callable[..., str] | None:
     for cls in model.__mro__:
         if cls is object:
             return None
-        if "__str__" in vars(cls) and not cls.__module__.startswith(("sqlalchemy", "flask_sqlalchemy")):
+        if "__str__" in vars(cls) and not cls.__module__.startswith(
+            ("sqlalchemy", "flask_sqlalchemy")
+        ):
             return vars(cls)["__str__"]  # type: ignore[no-any-return]
     return None
 

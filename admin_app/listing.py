@@ -116,9 +116,7 @@ class Listing:
 
     # From a URL
 
-    def parse(
-        self, args: Mapping[str, str], positions: Sequence[str] = ()
-    ) -> ListState:
+    def parse(self, args: Mapping[str, str], positions: Sequence[str] = ()) -> ListState:
         """The state that URL arguments ask for.
 
         ``sort`` is a comma-separated list of names, ``-`` before a name turns it round; a number
@@ -221,10 +219,8 @@ class Listing:
 
     # Execution
 
-    def page(
-        self, session: AnySession, state: ListState, count: bool = True
-    ) -> Page:
-        """The rows of ``state`` and, unless they show it themselves, one statement for the count."""
+    def page(self, session: AnySession, state: ListState, count: bool = True) -> Page:
+        """The rows of ``state``; counting them takes a statement unless the rows tell already."""
         found = session.execute(self.statement(state)).all()
         rows = [self._listed(r) for r in found[: state.page_size]]
         has_next = len(found) > state.page_size
@@ -243,7 +239,9 @@ class Listing:
     ) -> Count:
         """The number of rows matching ``search``, counted no further than ``limit``."""
         keys = [getattr(self.model, k) for k in inspection.identity_keys(self.mapper)]
-        inner = self.base(search).order_by(None).with_only_columns(*keys, maintain_column_froms=True)
+        inner = (
+            self.base(search).order_by(None).with_only_columns(*keys, maintain_column_froms=True)
+        )
         if limit is not None:
             inner = inner.limit(limit + 1)
         number = session.scalar(sa.select(sa.func.count()).select_from(inner.subquery())) or 0
@@ -292,9 +290,7 @@ class Listing:
         found = session.execute(statement).first()
         return None if found is None else self._listed(found)
 
-    def many(
-        self, session: AnySession, identities: Sequence[Sequence[Any]]
-    ) -> list[Any]:
+    def many(self, session: AnySession, identities: Sequence[Sequence[Any]]) -> list[Any]:
         """The instances with these identities that are in scope, a thousand per statement."""
         keys = [getattr(self.model, k) for k in inspection.identity_keys(self.mapper)]
         found: list[Any] = []
@@ -409,7 +405,11 @@ def _label_path_options(
     target = relationship.mapper
     label = inspection.label(target)
     attribute = getattr(entity, relationship.key)
-    if label.uses_str and target.self_and_descendants.__len__() > 1 and target.polymorphic_on is not None:
+    if (
+        label.uses_str
+        and target.self_and_descendants.__len__() > 1
+        and target.polymorphic_on is not None
+    ):
         attribute = attribute.of_type(orm.with_polymorphic(target, "*", flat=True))
         return [(option or orm).joinedload(attribute)]
     option = (option or orm).joinedload(attribute)
@@ -432,7 +432,9 @@ def _needed_options(option: Any, mapper: orm.Mapper[Any]) -> list[Any]:
         current, at = option, mapper
         for key in need:
             relationship = inspection.relationships(at)[key]
-            load = current.joinedload if inspection.is_to_one(relationship) else current.selectinload
+            load = (
+                current.joinedload if inspection.is_to_one(relationship) else current.selectinload
+            )
             current = load(getattr(at.class_, key))
             at = relationship.mapper
         options.append(current)
@@ -507,7 +509,9 @@ def _path_condition(entity: Any, path: Path, word: str) -> sa.ColumnElement[bool
     condition = _word_condition(getattr(targets[-1], path.key), path, word)
     if condition is None:
         return None
-    for relationship, owner in zip(reversed(path.relationships), reversed(targets[:-1]), strict=True):
+    for relationship, owner in zip(
+        reversed(path.relationships), reversed(targets[:-1]), strict=True
+    ):
         attribute = getattr(owner, relationship.key)
         condition = attribute.any(condition) if relationship.uselist else attribute.has(condition)
     return condition

@@ -32,7 +32,7 @@ class RowLookup:
 
     def url(self) -> str:
         """Where the browser asks for rows as the operator types."""
-        return flask.url_for(f"{self.view.endpoint}.lookup", name=self.name)
+        return flask.url_for(f"{self.view.endpoint}.lookup", field=self.name)
 
     def listing(self) -> Listing:
         """The related rows as their own view lists them; all of them where there is no view."""

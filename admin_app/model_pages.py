@@ -16,7 +16,7 @@ from flask import request
 from markupsafe import Markup
 from sqlalchemy import orm
 
-from admin_app import _flask_admin, actions, inspection, listing, pages, rendering
+from admin_app import actions, inspection, listing, pages, rendering
 from admin_app import contexts as c
 from admin_app.inspection import Path
 from admin_app.listing import ListedRow, Listing, ListState, Page
@@ -58,9 +58,7 @@ def list_page(
         page_sizes=_page_sizes(view, url, state),
         chips=_chips(view, url, filters),
         filters=_filter_groups(view),
-        actions=[
-            c.BulkAction(name, str(text), confirmations.get(name)) for name, text in allowed
-        ]
+        actions=[c.BulkAction(name, str(text), confirmations.get(name)) for name, text in allowed]
         if view.read_only_note is None
         else [],
         create_url=view.url_for("create", url=url.back()) if view.allows("add") else None,
@@ -101,7 +99,7 @@ class _ListUrl:
         return url
 
     def back(self) -> str | None:
-        """The present list as the ``url`` argument of other pages; None when it is the plain one."""
+        """The present list, as other pages lead back to it; None when it is the plain one."""
         return self() if self.arguments() else None
 
 
@@ -167,7 +165,7 @@ def _cell_renderers(view: Any) -> list[rendering.Renderer]:
     for name in names:
         path = view._path(name)
         renderer, css = view._renderer(path, is_list=True), rendering.css_of(path)
-        if name == main or name == label_key:
+        if name in (main, label_key):
             cells.append(rendering.key_cell_renderer(renderer, link, css))
         else:
             cells.append(rendering.cell_renderer(renderer, css))
@@ -179,7 +177,10 @@ def _extra_actions(view: Any, extra: Sequence[Any], text: str, instance: Any) ->
     context = flask.current_app.jinja_env.get_template("admin/model/list.html").new_context(
         {"admin_view": view, "get_url": view.get_url, "get_pk_value": view.get_pk_value}
     )
-    return Markup("").join(Markup(action.render(context, text, instance)) for action in extra)
+    return Markup("").join(
+        Markup(action.render(context, text, instance))  # noqa: S704 - HTML by contract
+        for action in extra
+    )
 
 
 def _count_text(found: Page, state: ListState, singular: str, title: str) -> str:
@@ -240,9 +241,7 @@ def _chips(view: Any, url: _ListUrl, filters: Sequence[Any]) -> list[c.Chip]:
         argument = view.get_filter_arg(index, flt)
         active = [k for k in url.others if k.startswith("flt") and k.endswith(f"_{argument}")]
         removed: dict[str, Any] = {k: None for k in active if url.others[k] == value}
-        chips.append(
-            c.Chip(f"{name} {flt.operation()}", str(value), url(page=None, **removed))
-        )
+        chips.append(c.Chip(f"{name} {flt.operation()}", str(value), url(page=None, **removed)))
     return chips
 
 
@@ -283,7 +282,9 @@ def form_page(view: Any, form: Any, model: Any, mode: str) -> c.FormPage:
         groups=_groups(form),
         action_url=view.url_for(mode, **place),
         cancel_url=back,
-        details_url=None if is_new or not view.can_view_details else view.url_for("details", **place),
+        details_url=None
+        if is_new or not view.can_view_details
+        else view.url_for("details", **place),
         delete_url=None if is_new or not view.allows("delete") else view.url_for("delete", **place),
         error_sentence=_error_sentence(errors),
         errors=errors,
@@ -321,8 +322,10 @@ def _error_sentence(errors: Sequence[Any]) -> str | None:
     if not errors:
         return None
     count = len(errors)
-    return "Nothing was saved: " + ("one field needs" if count == 1 else f"{count} fields need") + (
-        " another look."
+    return (
+        "Nothing was saved: "
+        + ("one field needs" if count == 1 else f"{count} fields need")
+        + (" another look.")
     )
 
 
@@ -341,9 +344,7 @@ def details_page(view: Any, text: str, model: Any) -> c.DetailsPage:
         heading=label,
         sub=_sub(view.singular, text, label),
         breadcrumbs=breadcrumbs(view, (str(view.name), back), (label, None)),
-        groups=[
-            c.DetailsGroup(None, [_detail(view, p, str(words), row) for p, words in paths])
-        ],
+        groups=[c.DetailsGroup(None, [_detail(view, p, str(words), row) for p, words in paths])],
         related=[
             _related(view, row.instance, relationship)
             for key, relationship in inspection.relationships(view.mapper).items()

@@ -6,6 +6,7 @@ host has added them, and whatever a visitor may not see is left out.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import flask
@@ -51,7 +52,7 @@ def sections(admin: Any, current: Any = None) -> list[MenuSection]:
     return [s for s in found if s.items]
 
 
-def _items(category: MenuCategory, current: Any) -> Any:
+def _items(category: Any, current: Any) -> Iterator[MenuItem]:
     for child in category.get_children():
         if child.is_category():
             yield from _items(child, current)

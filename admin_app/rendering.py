@@ -328,14 +328,14 @@ def css_of(path: Path) -> str:
 
 def cell_renderer(renderer: Renderer, css: str) -> Renderer:
     """``renderer`` as the whole cell of a list, ready to be printed."""
-    opening = Markup(f'<td class="{css}">') if css else Markup("<td>")
+    opening = Markup('<td class="{}">').format(css) if css else Markup("<td>")
     closing = Markup("</td>")
     return lambda row: opening + renderer(row) + closing
 
 
 def key_cell_renderer(renderer: Renderer, url_of: RowLink, css: str = "") -> Renderer:
     """The cell that leads to the row itself."""
-    opening = Markup(f'<td class="key {css}">' if css else '<td class="key">')
+    opening = Markup('<td class="{}">').format(f"key {css}".strip())
     closing = Markup("</td>")
 
     def render_key(row: ListedRow) -> Markup:

@@ -22,7 +22,7 @@ import sqlalchemy as sa
 import wtforms
 from flask import g, request
 from flask.typing import ResponseReturnValue
-from flask_admin import expose
+from flask_admin.base import expose as expose
 from flask_admin.contrib.sqla.view import ModelView as FlaskAdminModelView
 from flask_admin.form import FormOpts
 from flask_admin.helpers import is_form_submitted
@@ -68,8 +68,16 @@ class ModelView(FlaskAdminModelView):
     """The pages of one mapped class.
 
     Without any option it lists, shows, creates, edits and deletes rows of any mapped class. The
-    options are Flask-Admin's (``column_*``, ``form_*``, ``can_*``, ``*_template``) and mean the same.
+    options are Flask-Admin's (``column_*``, ``form_*``, ``can_*``, ``*_template``) with the same
+    meaning.
     """
+
+    admin: Any
+    session: Any
+    _list_columns: list[tuple[Any, str]]
+    _sortable_columns: dict[Any, Any]
+    form_columns: Any = None
+    form_extra_fields: Any = None
 
     column_display_pk = True
     can_view_details = True
@@ -134,7 +142,7 @@ class ModelView(FlaskAdminModelView):
         name: str = self.get_session().get_bind(mapper=self.mapper).dialect.name
         return name
 
-    def create_blueprint(self, admin: Any) -> flask.Blueprint:
+    def create_blueprint(self, admin: Any) -> Any:
         """Flask-Admin's blueprint, with our pages installed where the admin is not ours."""
         _flask_admin.adopt(admin)
         blueprint = super().create_blueprint(admin)
@@ -145,7 +153,7 @@ class ModelView(FlaskAdminModelView):
 
     def principal(self) -> Principal | None:
         """Who sends the current request, as far as the admin knows."""
-        found: Principal | None = self.admin.principal() if self._is_ours else None  # type: ignore[union-attr]
+        found: Principal | None = self.admin.principal() if self._is_ours else None
         return found
 
     @property
@@ -156,9 +164,7 @@ class ModelView(FlaskAdminModelView):
         """Whether the policy lets the current principal do ``what`` to this model."""
         if not self._is_ours:
             return True
-        return bool(
-            self.admin.policy.may(self.principal(), what, self.model, column)  # type: ignore[union-attr]
-        )
+        return bool(self.admin.policy.may(self.principal(), what, self.model, column))
 
     def is_accessible(self) -> bool:
         """Whether this model may be seen; override it to narrow what the policy says.
@@ -177,12 +183,12 @@ class ModelView(FlaskAdminModelView):
             return self.inaccessible_callback(name, **kwargs) or flask.abort(403)
         return None
 
-    def inaccessible_callback(self, name: Any, **kwargs: Any) -> ResponseReturnValue:
+    def inaccessible_callback(self, name: Any, **kwargs: Any) -> Any:
         """Send a stranger to sign in; tell everybody else that he may not."""
         if self._is_ours:
-            answer = self.admin.enter()  # type: ignore[union-attr]
+            answer = self.admin.enter()
             if answer is not None:
-                return answer  # type: ignore[no-any-return]
+                return answer
         elif type(self).is_accessible is ModelView.is_accessible:
             raise Forbidden(
                 "This admin has no sign-in, so it is closed: use admin_app.Admin, override "
@@ -211,7 +217,9 @@ class ModelView(FlaskAdminModelView):
     # Columns
 
     def _prettify_name(self, name: str) -> str:
-        return inspection.words(name.rpartition(".")[2] if name.count(".") == 0 else name.replace(".", " "))
+        return inspection.words(
+            name.rpartition(".")[2] if name.count(".") == 0 else name.replace(".", " ")
+        )
 
     def scaffold_pk(self) -> Any:
         keys = inspection.identity_keys(self.mapper)
@@ -256,9 +264,12 @@ class ModelView(FlaskAdminModelView):
             return True
         is_plain = not column.is_deferred and not inspection.is_secret(key)
         stored = inspection.stored_type(column.type)
-        return is_plain and not isinstance(stored, sa.Text | sa.JSON | sa.ARRAY) and not (
-            inspection.is_binary(column.type)
-        ) and column.column is not self.mapper.version_id_col
+        return (
+            is_plain
+            and not isinstance(stored, sa.Text | sa.JSON | sa.ARRAY)
+            and not (inspection.is_binary(column.type))
+            and column.column is not self.mapper.version_id_col
+        )
 
     def get_details_columns(self) -> list[tuple[Any, str]]:
         """Every attribute that can be shown, unless ``column_details_list`` names some."""
@@ -329,7 +340,7 @@ class ModelView(FlaskAdminModelView):
         """The rows within the principal's reach for ``what``, with what a list may do to them."""
         criteria: list[sa.ColumnElement[bool]] = []
         if self._is_ours:
-            narrowed = self.admin.policy.rows(self.principal(), what, self.model)  # type: ignore[union-attr]
+            narrowed = self.admin.policy.rows(self.principal(), what, self.model)
             if narrowed is not None:
                 criteria.append(narrowed)
         size = self.page_size or 50
@@ -367,7 +378,7 @@ class ModelView(FlaskAdminModelView):
     def _get_default_order_names(self) -> list[tuple[Any, bool]]:
         return _flask_admin.default_order(self) or []
 
-    def get_list(
+    def get_list(  # type: ignore[override]  # Flask-Admin overrides its own base so, too
         self,
         page: int | None,
         sort_column: Any,
@@ -401,7 +412,7 @@ class ModelView(FlaskAdminModelView):
         return inspection.identity_text(self.mapper).of(model)
 
     def get_one(self, id: Any) -> Any:
-        """The instance that ``id``, the text of a URL, stands for; None when there is none in reach."""
+        """The instance that ``id``, text of a URL, stands for; None when none is in reach."""
         return self._one(str(id))
 
     def _one(self, text: str, what: str = "view", lock: bool = False) -> Any:
@@ -441,22 +452,23 @@ class ModelView(FlaskAdminModelView):
         for mapper in self.mapper.registry.mappers:
             if mapper.local_table is column.table and list(mapper.primary_key) == [column]:
                 key = inspection.identity_keys(mapper)[0]
-                name = f"{column.table.name}.{column.name}"
+                name = f"{mapper.class_.__name__}.{column.name}"
                 return self._lookups.setdefault(name, RowLookup(self, name, mapper, None)), key
         return None
 
-    def view_of(self, mapper: orm.Mapper[Any]) -> ModelView | None:
+    def view_of(self, mapper: orm.Mapper[Any]) -> Any:
         """The view of another class in the same admin."""
         if self._is_ours:
-            return self.admin.view_for_mapper(mapper)  # type: ignore[union-attr,no-any-return]
-        return _flask_admin.view_for(self.admin, mapper)  # type: ignore[no-any-return]
+            return self.admin.view_for_mapper(mapper)
+        return _flask_admin.view_for(self.admin, mapper)
 
     def links(self, mapper: orm.Mapper[Any]) -> rendering.RowLink:
         """How rows of ``mapper`` are reached from here, for who may."""
         view = self.view_of(mapper)
         if view is None or not view.may("view") or not view.is_accessible():
             return lambda instance: None
-        return view.row_link()
+        link: rendering.RowLink = view.row_link()
+        return link
 
     def row_link(self) -> rendering.RowLink:
         """The address of a row's main page: details, else the form, else nothing."""
@@ -516,7 +528,9 @@ class ModelView(FlaskAdminModelView):
         else:
             page = _flask_admin.page_of(self, state, filters)
         shown = model_pages.list_page(self, listing, state, page, filters)
-        return self.render(self.list_template, **_flask_admin.list_arguments(self, shown, state, page))
+        return self.render(
+            self.list_template, **_flask_admin.list_arguments(self, shown, state, page)
+        )
 
     @expose("/new/", methods=("GET", "POST"))
     def create_view(self) -> ResponseReturnValue:
@@ -567,7 +581,9 @@ class ModelView(FlaskAdminModelView):
         self.require("delete")
         text, model = self._requested("delete")
         if request.method == "GET":
-            return self._confirm_delete([text], [model], self.get_url(".delete_view"), [("id", text)])
+            return self._confirm_delete(
+                [text], [model], self.get_url(".delete_view"), [("id", text)]
+            )
         label = inspection.label(self.mapper).of(model)
         if self.delete_model(model):
             flask.flash(f"{self.singular} “{label}” is deleted.", "success")
@@ -575,14 +591,14 @@ class ModelView(FlaskAdminModelView):
         return redirect(self.url_for("delete", id=text, url=self._return_url()))
 
     @expose("/action/", methods=("POST",))
-    def action_view(self) -> ResponseReturnValue:
+    def action_view(self) -> Any:
         """Run an action over the ticked rows, or ask first."""
         return self.handle_action()
 
-    @expose("/lookup/<path:name>/")
-    def lookup(self, name: str) -> ResponseReturnValue:
+    @expose("/lookup/<path:field>/")
+    def lookup(self, field: str) -> ResponseReturnValue:
         """Rows for a picker as JSON; ``q`` is what was typed, ``page`` counts from 0."""
-        found = self._lookups.get(name)
+        found = self._lookups.get(field)
         if not isinstance(found, RowLookup):
             raise NotFound("This form has no such field.")
         page = request.args.get("page", "0")
@@ -628,7 +644,7 @@ class ModelView(FlaskAdminModelView):
             return bool(super().validate_form(form))
 
     def build_new_instance(self) -> Any:
-        """A new instance of the model, made without its ``__init__`` unless that takes no arguments."""
+        """A new instance; its ``__init__`` is passed by unless it takes no arguments."""
         return _flask_admin.new_instance(self.mapper)
 
     def create_model(self, form: Any) -> Any:
@@ -685,7 +701,12 @@ class ModelView(FlaskAdminModelView):
                 error_id = secrets.token_hex(4)
                 log.exception("Error %s while saving a %s", error_id, self.model.__name__)
                 g.admin_status = 500
-                _tell(form, WriteRefused(f"The application's own code failed (error {error_id}). Nothing was saved."))
+                _tell(
+                    form,
+                    WriteRefused(
+                        f"The application's own code failed (error {error_id}). Nothing was saved."
+                    ),
+                )
         else:
             return True
         if sa.inspect(model).transient:
@@ -695,7 +716,7 @@ class ModelView(FlaskAdminModelView):
         return False
 
     def handle_view_exception(self, exc: Exception) -> bool:
-        """Say what a hook objected to by raising ``wtforms.ValidationError``; False for any other."""
+        """Tell what a hook objected to by a ``wtforms.ValidationError``; False for any other."""
         if isinstance(exc, wtforms.ValidationError):
             flask.flash(str(exc), "error")
             return True
@@ -747,7 +768,7 @@ class ModelView(FlaskAdminModelView):
             return self.allows("delete")
         return self.read_only_note is None and self.may(name)
 
-    def handle_action(self, return_view: str | None = None) -> ResponseReturnValue:
+    def handle_action(self, return_view: str | None = None) -> Any:
         """Run the action that the POST names over its ``rowid``s, once it is confirmed."""
         name = request.form.get("action", "")
         texts = list(dict.fromkeys(request.form.getlist("rowid")))
@@ -767,7 +788,9 @@ class ModelView(FlaskAdminModelView):
             hidden = [("action", name), ("confirmed", "1"), *(("rowid", t) for t in texts)]
             if name == "delete":
                 return self._confirm_delete(texts, rows, self.get_url(".action_view"), hidden)
-            page = model_pages.confirm_page(self, str(words), str(confirmation), rows, len(texts), hidden)
+            page = model_pages.confirm_page(
+                self, str(words), str(confirmation), rows, len(texts), hidden
+            )
             return self.render("admin/confirm_action.html", page=page)
         return handler(texts) or redirect(back)
 
@@ -807,7 +830,13 @@ class ModelView(FlaskAdminModelView):
         return None
 
 
-_VERBS = {"add": "create", "change": "change", "delete": "delete", "view": "see", "export": "export"}
+_VERBS = {
+    "add": "create",
+    "change": "change",
+    "delete": "delete",
+    "view": "see",
+    "export": "export",
+}
 
 
 def _is_sortable(path: Path) -> bool:
@@ -815,8 +844,10 @@ def _is_sortable(path: Path) -> bool:
         return False
     if path.relationship is not None or path.hybrid is not None:
         return True
-    return path.column is not None and inspection.is_orderable(path.column.type) and not (
-        inspection.is_binary(path.column.type)
+    return (
+        path.column is not None
+        and inspection.is_orderable(path.column.type)
+        and not (inspection.is_binary(path.column.type))
     )
 
 

@@ -18,6 +18,9 @@ import sqlalchemy as sa
 from .models import Base
 from .rows import Load, Row, Size, loads
 
+TABLES = tuple(Base.metadata.sorted_tables)
+"""The sample's own tables: an admin adds its own to the same metadata later."""
+
 BATCH = 5_000
 """Rows that are held in memory at once."""
 
@@ -28,12 +31,12 @@ class SeedRefused(Exception):
 
 def missing_tables(connection: sa.Connection) -> set[str]:
     """The names of those tables of the sample that the database does not have."""
-    return set(Base.metadata.tables) - set(sa.inspect(connection).get_table_names())
+    return {table.name for table in TABLES} - set(sa.inspect(connection).get_table_names())
 
 
 def is_empty(connection: sa.Connection) -> bool:
     """Whether no table of the sample has a row."""
-    has_rows = (sa.exists(sa.select(1).select_from(table)) for table in Base.metadata.sorted_tables)
+    has_rows = (sa.exists(sa.select(1).select_from(table)) for table in TABLES)
     return not connection.scalar(sa.select(sa.or_(*has_rows)))
 
 

@@ -1,0 +1,293 @@
+"""From a mapper and a view's ``form_*`` options to a form class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+import wtforms
+from flask_admin import form as flask_admin_form
+from flask_admin.contrib.sqla.form import AdminModelConverter
+from markupsafe import escape
+from sqlalchemy import orm
+from wtforms.fields.core import UnboundField
+
+from admin_app import inspection
+from admin_app.errors import InvalidRequest
+from admin_app.forms.codecs import codec_for
+from admin_app.forms.fields import (
+    BinaryField,
+    CheckboxField,
+    ChoiceField,
+    ColumnField,
+    ReadOnlyField,
+)
+from admin_app.forms.model_form import ModelFormMixin
+from admin_app.forms.pickers import KeyPickerField, Lookup, PickerField
+
+
+class ModelConverter(AdminModelConverter):
+    """Chooses the field for each attribute, honouring Flask-Admin's ``form_*`` options.
+
+    Plugged in as ``model_form_converter``; a subclass of Flask-Admin's so that its inline forms
+    and a host's own converters go on working.
+    """
+
+    view: Any
+
+    def convert(
+        self,
+        model: type[Any],
+        mapper: orm.Mapper[Any],
+        name: str,
+        prop: Any,
+        field_args: Mapping[str, Any] | None,
+        hidden_pk: bool,
+    ) -> Any:
+        if not isinstance(prop, orm.ColumnProperty | orm.RelationshipProperty):
+            given: Any = field_args or {}
+            return super().convert(model, mapper, name, prop, given, hidden_pk)
+        kwargs: dict[str, Any] = {"validators": [], "filters": [], **(field_args or {})}
+        kwargs["validators"] = list(kwargs["validators"])
+        kwargs.setdefault("label", self._label(name))
+        if isinstance(prop, orm.RelationshipProperty):
+            return self._relationship(mapper, prop, kwargs)
+        column = inspection.columns(mapper).get(prop.key)
+        if column is None:
+            return None
+        if hidden_pk and column.is_primary_key:
+            return wtforms.HiddenField()
+        description = self._get_description(prop.key, kwargs) or column.comment  # type: ignore[arg-type]
+        kwargs["description"] = escape(description) if description else ""
+        override = self._get_field_override(prop.key)
+        if override is not None:
+            return override(**self._override_arguments(column, kwargs))
+        choices = (getattr(self.view, "form_choices", None) or {}).get(prop.key)
+        if choices:
+            options = [c if isinstance(c, list | tuple) else (c, c) for c in choices]
+            return ChoiceField(
+                options=[(o[0], o[1]) for o in options], **self._common(column), **kwargs
+            )
+        return self._column(mapper, column, kwargs)
+
+    def _label(self, key: str) -> str:
+        labels = getattr(self.view, "column_labels", None) or {}
+        return labels.get(key) or inspection.words(key.removesuffix("_id"))
+
+    def _override_arguments(
+        self, column: inspection.Column, kwargs: dict[str, Any]
+    ) -> dict[str, Any]:
+        if column.is_nullable or column.is_generated:
+            kwargs["validators"].append(wtforms.validators.Optional())
+        elif not isinstance(column.type, sa.Boolean):
+            kwargs["validators"].append(wtforms.validators.InputRequired())
+        default = _scalar_default(column)
+        if default is not None:
+            kwargs.setdefault("default", default)
+        return kwargs
+
+    def _common(self, column: inspection.Column) -> dict[str, Any]:
+        return {
+            "is_nullable": column.is_nullable,
+            "is_generated": column.is_generated,
+            "is_key": column.is_primary_key,
+        }
+
+    def _column(
+        self, mapper: orm.Mapper[Any], column: inspection.Column, kwargs: dict[str, Any]
+    ) -> Any:
+        type_ = column.type
+        if column.is_readonly or isinstance(type_, sa.PickleType):
+            return ReadOnlyField(is_binary=inspection.is_binary(type_), **kwargs)
+        if inspection.is_binary(type_):
+            return BinaryField(
+                is_nullable=column.is_nullable, is_generated=column.is_generated, **kwargs
+            )
+        default = _scalar_default(column)
+        if default is not None:
+            kwargs.setdefault("default", default)
+        common = self._common(column)
+        if isinstance(type_, sa.Boolean):
+            if not column.is_nullable and not column.is_primary_key:
+                kwargs.setdefault("default", False)
+                return CheckboxField(**kwargs)
+            return ChoiceField(options=[(True, "yes"), (False, "no")], **common, **kwargs)
+        if isinstance(type_, sa.Enum):
+            return ChoiceField(options=enum_options(type_), **common, **kwargs)
+        target = self._key_target(mapper, column)
+        if target is not None:
+            return KeyPickerField(
+                lookup=target[0],
+                target_key=target[1],
+                is_nullable=column.is_nullable,
+                is_key=column.is_primary_key,
+                **kwargs,
+            )
+        codec = codec_for(type_)
+        if codec is None:
+            return ReadOnlyField(**kwargs)
+        return ColumnField(
+            codec=codec,
+            is_secret=inspection.is_secret(column.key),
+            dialect=self.view.dialect_name,
+            **common,
+            **kwargs,
+        )
+
+    def _key_target(
+        self, mapper: orm.Mapper[Any], column: inspection.Column
+    ) -> tuple[Lookup, str] | None:
+        """Where to pick the value of a foreign key without relationship from, and what to take."""
+        if len(column.foreign_keys) != 1 or not hasattr(self.view, "lookup_for_table"):
+            return None
+        try:
+            referred = next(iter(column.foreign_keys)).column
+        except sa.exc.SQLAlchemyError:
+            return None
+        return self.view.lookup_for_table(referred)  # type: ignore[no-any-return]
+
+    def _relationship(
+        self, mapper: orm.Mapper[Any], prop: orm.RelationshipProperty[Any], kwargs: dict[str, Any]
+    ) -> Any:
+        if prop.viewonly or prop.lazy in ("dynamic", "write_only"):
+            return None
+        kwargs["description"] = escape(self._get_description(prop.key, kwargs) or "")  # type: ignore[arg-type]
+        is_nullable = relationship_is_nullable(mapper, prop)
+        override = self._get_field_override(prop.key)
+        if override is not None or "query_factory" in kwargs:
+            kwargs["validators"].append(
+                wtforms.validators.Optional() if is_nullable else wtforms.validators.InputRequired()
+            )
+            if override is not None:
+                return override(**kwargs)
+            kwargs.setdefault("allow_blank", is_nullable)
+            select: Any = super()._model_select_field
+            return select(prop, bool(prop.uselist), prop.mapper.class_, **kwargs)
+        is_key = (
+            any(c.primary_key for c in prop.local_columns)
+            and not prop.uselist
+            and (prop.direction is orm.RelationshipDirection.MANYTOONE)
+        )
+        allow_blank = kwargs.pop("allow_blank", None)
+        kwargs.pop("get_label", None)
+        return PickerField(
+            lookup=self.view.lookup_for(prop),
+            is_multiple=bool(prop.uselist),
+            is_nullable=is_nullable if allow_blank is None else bool(allow_blank),
+            is_key=is_key,
+            relationship_key=prop.key,
+            **kwargs,
+        )
+
+
+def enum_options(type_: sa.Enum) -> list[tuple[Any, Any]]:
+    """Values of an Enum type with the words for them."""
+    if type_.enum_class is None:
+        return [(value, value) for value in type_.enums]
+    return [
+        (member, member.value if isinstance(member.value, str) else inspection.words(member.name))
+        for member in type_.enum_class.__members__.values()
+    ]
+
+
+def relationship_is_nullable(mapper: orm.Mapper[Any], prop: orm.RelationshipProperty[Any]) -> bool:
+    """Whether the relationship may be left empty: not when it writes a column that is needed."""
+    if prop.direction is not orm.RelationshipDirection.MANYTOONE:
+        return True
+    return all(getattr(c, "nullable", True) for c in prop.local_columns)
+
+
+def _scalar_default(column: inspection.Column) -> Any:
+    default = getattr(column.column, "default", None)
+    if default is not None and getattr(default, "is_scalar", False):
+        return default.arg
+    return None
+
+
+_RESERVED = frozenset(dir(flask_admin_form.BaseForm)) | {"_obj", "Meta", "meta"}
+"""Names on a form class that a field must not hide; such a field hides behind an underscore."""
+
+
+def attribute_for(key: str) -> str:
+    """The name under which the field of attribute ``key`` stands on the form class."""
+    return f"{key}_field" if key in _RESERVED else key
+
+
+def default_keys(mapper: orm.Mapper[Any]) -> list[str]:
+    """The attributes of a form without options, in an order that an operator expects.
+
+    Keys that somebody has to give, then columns in the order of the mapping with each
+    relationship in the place of its foreign key, then many-to-many relationships.
+    """
+    keys: list[str] = []
+    covered = inspection.foreign_key_relationships(mapper)
+    discriminator = mapper.polymorphic_on
+    for column in inspection.columns(mapper).values():
+        if column.key.startswith("_"):
+            continue
+        key = covered.get(column.key, column.key)
+        if key == column.key:
+            if column.is_primary_key and column.is_generated:
+                continue
+            if column.column is mapper.version_id_col or column.column is discriminator:
+                continue
+            if column.is_primary_key and column.foreign_keys and mapper.inherits is not None:
+                continue
+        if key not in keys:
+            keys.append(key)
+    for key, relationship in inspection.relationships(mapper).items():
+        if key.startswith("_") or key in keys or relationship.viewonly:
+            continue
+        if relationship.secondary is not None and relationship.lazy not in (
+            "dynamic",
+            "write_only",
+        ):
+            keys.append(key)
+    return keys
+
+
+def scaffold(
+    mapper: orm.Mapper[Any],
+    converter: ModelConverter,
+    *,
+    base_class: type[wtforms.Form],
+    only: Sequence[Any] | None = None,
+    exclude: Sequence[Any] | None = None,
+    field_args: Mapping[str, Any] | None = None,
+    extra_fields: Mapping[str, UnboundField[Any]] | None = None,
+    ignore_hidden: bool = True,
+) -> type[wtforms.Form]:
+    """The form class for rows of ``mapper``; the arguments are the ``form_*`` options of a view."""
+    extra_fields = extra_fields or {}
+    keys = [getattr(k, "key", k) for k in only] if only else default_keys(mapper)
+    excluded = {getattr(k, "key", k) for k in exclude or ()}
+    fields: dict[str, Any] = {}
+    for key in keys:
+        if key in extra_fields:
+            fields[key] = flask_admin_form.recreate_field(extra_fields[key])
+            continue
+        if key in excluded or (ignore_hidden and not only and key.startswith("_")):
+            continue
+        prop = _property(mapper, key)
+        field = converter.convert(
+            mapper.class_, mapper, key, prop, (field_args or {}).get(key), False
+        )
+        if field is None:
+            continue
+        if attribute_for(key) != key and isinstance(field, UnboundField):
+            field = UnboundField(field.field_class, *field.args, name=key, **field.kwargs)
+        fields[attribute_for(key)] = field
+    if not only:
+        for key, extra in extra_fields.items():
+            fields[key] = flask_admin_form.recreate_field(extra)
+    return type(f"{mapper.class_.__name__}Form", (ModelFormMixin, base_class), fields)
+
+
+def _property(mapper: orm.Mapper[Any], key: str) -> Any:
+    if inspection.is_association_proxy(mapper, key):
+        return getattr(mapper.class_, key)
+    path = inspection.resolve(mapper, key)
+    if path.relationships or (path.column is None and path.relationship is None):
+        raise InvalidRequest(f"“{key}” of {mapper.class_.__name__} cannot stand in its form.")
+    return mapper.attrs[path.key]

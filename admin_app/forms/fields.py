@@ -1,0 +1,402 @@
+"""The fields of columns, and the widgets that draw them.
+
+All share the rule of `ModelFieldMixin`: what was not sent, or is what was shown, writes nothing.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+import wtforms
+from markupsafe import Markup, escape
+from werkzeug.datastructures import FileStorage
+
+from admin_app import rendering
+from admin_app.forms.codecs import Codec, JsonCodec, TextCodec
+
+NEEDED = "A value is needed."
+MULTILINE = "\n\r"
+
+
+def is_stored(instance: Any) -> bool:
+    state = sa.inspect(instance, raiseerr=False)
+    return state is not None and state.has_identity
+
+
+class ModelFieldMixin:
+    """What the fields for mapped attributes share.
+
+    ``is_changed`` is true when the POST held the field with something else than it had shown;
+    only then does ``populate_obj`` set the attribute. ``is_editing`` tells an existing row.
+    """
+
+    is_changed = False
+    is_editing = False
+    is_key = False
+    widget: Any
+    process: Any
+
+    def process_formdata(self, valuelist: Sequence[Any]) -> None:
+        """Take what was sent; ValueError with a sentence when it cannot be taken."""
+        if self.flags.readonly_text:  # type: ignore[attr-defined]
+            return
+        if valuelist:
+            self.take(valuelist)
+        else:
+            self.refuse_absence()
+
+    def take(self, valuelist: Sequence[Any]) -> None:
+        """Set ``data`` and ``is_changed`` from the values that were sent under the field's name."""
+        raise NotImplementedError
+
+    def refuse_absence(self) -> None:
+        """ValueError when a new row lacks what it needs; on an existing row absence means keep."""
+        is_needed = not self.is_editing and self.flags.required  # type: ignore[attr-defined]
+        if is_needed and self.object_data is None:  # type: ignore[attr-defined]
+            raise ValueError(NEEDED)
+
+    def become_readonly(self) -> None:
+        """Show the value and take none: a key of an existing row."""
+        self.flags.readonly_text = True  # type: ignore[attr-defined]
+        self.widget = ReadOnlyWidget()
+
+    def populate_obj(self, obj: Any, name: str) -> None:
+        if self.is_changed:
+            setattr(obj, name, self.data)  # type: ignore[attr-defined]
+
+
+class ReadOnlyWidget:
+    """The value as text, no control."""
+
+    def __call__(self, field: Any, **kwargs: Any) -> Markup:
+        return Markup('<div class="readonly" id="{}">{}</div>').format(
+            kwargs.get("id", field.id), field.shown()
+        )
+
+
+class ControlWidget:
+    """An ``<input>`` or, where the text may run over lines, a ``<textarea>``."""
+
+    validation_attrs = ("required",)
+
+    def __call__(self, field: ColumnField, **kwargs: Any) -> Markup:
+        text = field.text()
+        attributes = {"id": field.id, "name": field.name, **field.codec.attributes, **kwargs}
+        if field.flags.required:
+            attributes.setdefault("required", True)
+        limit = attributes.get("maxlength")
+        if limit and len(text) > limit:
+            del attributes["maxlength"]
+        if field.codec.is_long or any(c in text for c in MULTILINE):
+            attributes.setdefault("rows", max(3, min(24, text.count("\n") + 1)))
+            # A parser drops the first line end after the tag, so one is given to be dropped.
+            return Markup("<textarea {}>\n{}</textarea>").format(attributes_html(attributes), text)
+        attributes.setdefault("type", field.codec.input_type_for(text))
+        if attributes["type"] == "text":
+            attributes.pop("step", None)
+        return Markup("<input {}>").format(attributes_html({**attributes, "value": text}))
+
+
+def attributes_html(attributes: Mapping[str, Any]) -> Markup:
+    written = (
+        escape(name) if value is True else Markup('{}="{}"').format(name.rstrip("_"), value)
+        for name, value in attributes.items()
+        if value is not False and value is not None
+    )
+    return Markup(" ").join(written)
+
+
+class ColumnField(ModelFieldMixin, wtforms.Field):
+    """The value of one column, typed as text and read by a codec."""
+
+    widget = ControlWidget()
+
+    def __init__(
+        self,
+        label: str | None = None,
+        validators: Any = None,
+        *,
+        codec: Codec,
+        is_nullable: bool = True,
+        is_generated: bool = False,
+        is_key: bool = False,
+        is_secret: bool = False,
+        dialect: Callable[[], str] = lambda: "",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(label, validators, **kwargs)
+        self.codec = codec
+        self.is_nullable = is_nullable
+        self.is_generated = is_generated
+        self.is_key = is_key
+        self.is_secret = is_secret
+        self.dialect = dialect
+        if not is_nullable and not is_generated:
+            self.flags.required = True
+
+    def text(self) -> str:
+        """The text of the control: what was typed, else the value."""
+        if self.raw_data and not self.flags.readonly_text:
+            return str(self.raw_data[0])
+        return self._shown_text()
+
+    def _shown_text(self) -> str:
+        if self.object_data is None or self.is_secret:
+            return ""
+        return self.codec.write(self.object_data)
+
+    _value = text
+
+    def shown(self) -> Markup:
+        """The value as the details page has it, for a field that only shows it."""
+        return rendering.render(self.object_data, is_cut=False)
+
+    def take(self, valuelist: Sequence[Any]) -> None:
+        typed = str(valuelist[0])
+        shown = self._shown_text()
+        if self.is_editing and self.object_data == "" and typed == "":
+            return
+        if _same_lines(typed) == _same_lines(shown) and (self.is_editing or not typed):
+            if not typed and not self.is_nullable and not self.is_editing and not self.is_generated:
+                raise ValueError(NEEDED)
+            return
+        if not typed and self.is_secret:
+            return
+        if not typed.strip() and not (typed and isinstance(self.codec, TextCodec)):
+            self._clear()
+            return
+        if "\0" in typed or any("\ud800" <= c <= "\udfff" for c in typed):
+            raise ValueError("This holds a character that cannot be stored.")
+        self.data = self.codec.read(_with_line_ends(typed, shown), self.dialect())
+        self.is_changed = True
+
+    def _clear(self) -> None:
+        if not self.is_nullable:
+            raise ValueError(NEEDED)
+        # None of a JSON column is JSON's null; what was emptied means SQL's.
+        is_json = isinstance(self.codec, JsonCodec)
+        self.data = sa.null() if is_json else None
+        self.is_changed = True
+
+
+def _same_lines(text: str) -> str:
+    """``text`` as browsers compare it: they send every line end as CRLF."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _with_line_ends(typed: str, shown: str) -> str:
+    """``typed`` with the line ends that the value had before; a new value gets LF."""
+    typed = _same_lines(typed)
+    if "\r\n" in shown and "\n" not in shown.replace("\r\n", ""):
+        return typed.replace("\n", "\r\n")
+    return typed
+
+
+class CheckboxWidget:
+    """A checkbox, with a hidden twin that tells an unticked one from one that was not there."""
+
+    validation_attrs = ()
+
+    def __call__(self, field: wtforms.Field, **kwargs: Any) -> Markup:
+        attributes: dict[str, Any] = {
+            "type": "checkbox",
+            "id": field.id,
+            "name": field.name,
+            "value": "y",
+        }
+        attributes.update(kwargs)
+        attributes["checked"] = bool(field.data)
+        return Markup('<input type="hidden" name="{}" value=""><input {}>').format(
+            field.name, attributes_html(attributes)
+        )
+
+
+class CheckboxField(ModelFieldMixin, wtforms.Field):
+    """True or false of a column that is never NULL."""
+
+    widget = CheckboxWidget()
+    false_values = ("", "false", "0", "off", "no")
+
+    def take(self, valuelist: Sequence[Any]) -> None:
+        value = any(str(v).lower() not in self.false_values for v in valuelist)
+        self.is_changed = value != self.object_data
+        self.data = value
+
+    def shown(self) -> Markup:
+        return rendering.render(self.object_data)
+
+
+class ChoiceWidget:
+    """A ``<select>``."""
+
+    validation_attrs = ("required",)
+
+    def __call__(self, field: ChoiceField, **kwargs: Any) -> Markup:
+        attributes = {"id": field.id, "name": field.name, **kwargs}
+        if field.flags.required:
+            attributes.setdefault("required", True)
+        options = Markup("").join(
+            Markup("<option {}>{}</option>").format(
+                attributes_html({"value": text, "selected": is_chosen}), words
+            )
+            for text, words, is_chosen in field.iter_choices()
+        )
+        return Markup("<select {}>{}</select>").format(attributes_html(attributes), options)
+
+
+class ChoiceField(ModelFieldMixin, wtforms.Field):
+    """One of few values: an enum, a boolean that may be NULL, the options of ``form_choices``.
+
+    ``options`` are pairs of a value and the words for it. A value that the database holds and the
+    options do not know is shown, and kept.
+    """
+
+    widget = ChoiceWidget()
+
+    def __init__(
+        self,
+        label: str | None = None,
+        validators: Any = None,
+        *,
+        options: Sequence[tuple[Any, Any]],
+        is_nullable: bool = True,
+        is_generated: bool = False,
+        is_key: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(label, validators, **kwargs)
+        self.by_text = {_option_text(value): value for value, _ in options}
+        self.words = {_option_text(value): str(words) for value, words in options}
+        self.blank = "" if "" not in self.by_text else "(none)"
+        self.is_nullable = is_nullable
+        self.is_generated = is_generated
+        self.is_key = is_key
+        if not is_nullable and not is_generated:
+            self.flags.required = True
+
+    def _shown_text(self) -> str:
+        return self.blank if self.object_data is None else _option_text(self.object_data)
+
+    def iter_choices(self) -> Iterable[tuple[str, str, bool]]:
+        """Text to send, words to show and whether it is the chosen one, of each option."""
+        chosen = self.blank if self.data is None else _option_text(self.data)
+        if self.raw_data:
+            chosen = str(self.raw_data[0])
+        if self.is_nullable or self.object_data is None:
+            yield self.blank, "–", chosen == self.blank
+        for text, words in self.words.items():
+            yield text, words, text == chosen
+        shown = self._shown_text()
+        if shown != self.blank and shown not in self.words:
+            yield shown, f"{shown} (unknown)", shown == chosen
+
+    def take(self, valuelist: Sequence[Any]) -> None:
+        text = str(valuelist[0])
+        if text == self._shown_text() and (self.is_editing or text == self.blank):
+            if text == self.blank and not self.is_nullable and not self.is_generated:
+                raise ValueError(NEEDED)
+            return
+        if text == self.blank:
+            if not self.is_nullable:
+                raise ValueError(NEEDED)
+            self.data = None
+        elif text in self.by_text:
+            self.data = self.by_text[text]
+        else:
+            raise ValueError("This is not one of the choices.")
+        self.is_changed = True
+
+    def shown(self) -> Markup:
+        return rendering.render(self.object_data)
+
+
+def _option_text(value: Any) -> str:
+    if isinstance(value, enum.Enum):
+        return value.name
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    return str(value)
+
+
+class FileWidget:
+    """A file to upload, the size of what is there, and a box to remove it."""
+
+    validation_attrs = ("required",)
+
+    def __call__(self, field: BinaryField, **kwargs: Any) -> Markup:
+        attributes = {"type": "file", "id": field.id, "name": field.name, **kwargs}
+        if field.object_data is not None:
+            attributes.pop("required", None)
+        control = Markup("<input {}>").format(attributes_html(attributes))
+        if field.object_data is None:
+            return control
+        kept = Markup('<span class="file-kept">{} stored</span>').format(field.shown())
+        if not field.is_nullable:
+            return Markup('<span class="file">{}{}</span>').format(kept, control)
+        return Markup(
+            '<span class="file">{}{}<label class="file-clear">'
+            '<input type="checkbox" name="{}" value="clear"> Remove</label></span>'
+        ).format(kept, control, field.name + "-clear")
+
+
+class BinaryField(ModelFieldMixin, wtforms.Field):
+    """Binary content: kept unless a file is sent or its removal is asked for."""
+
+    widget = FileWidget()
+
+    def __init__(
+        self,
+        label: str | None = None,
+        validators: Any = None,
+        *,
+        is_nullable: bool = True,
+        is_generated: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(label, validators, **kwargs)
+        self.is_nullable = is_nullable
+        if not is_nullable and not is_generated:
+            self.flags.required = True
+
+    def process(
+        self, formdata: Any, data: Any = wtforms.utils.unset_value, extra_filters: Any = None
+    ) -> None:
+        super().process(formdata, data, extra_filters)
+        if formdata is not None and formdata.get(self.name + "-clear") and not self.is_changed:
+            self.data = None
+            self.is_changed = self.object_data is not None and self.is_nullable
+
+    def take(self, valuelist: Sequence[Any]) -> None:
+        sent = next((v for v in valuelist if isinstance(v, FileStorage) and v.filename), None)
+        if sent is not None:
+            self.data = sent.read()
+            self.is_changed = True
+        elif valuelist and self.flags.required and self.object_data is None:
+            raise ValueError("A file is needed.")
+
+    def shown(self) -> Markup:
+        value = self.object_data
+        count = value if isinstance(value, int) else None if value is None else len(value)
+        return rendering.size(count)
+
+
+class ReadOnlyField(ModelFieldMixin, wtforms.Field):
+    """A value that is shown and never taken: computed, of an unknown type, a pickle."""
+
+    widget = ReadOnlyWidget()
+
+    def __init__(self, *args: Any, is_binary: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.is_binary = is_binary
+        self.flags.readonly_text = True
+
+    def shown(self) -> Markup:
+        if self.is_binary:
+            count = self.object_data
+            return rendering.size(count if isinstance(count, int) else None)
+        return rendering.render(self.object_data, is_cut=False)

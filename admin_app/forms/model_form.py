@@ -1,0 +1,113 @@
+"""How a form reads an instance and writes it back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+import wtforms
+from flask_admin.model.fields import InlineFieldList, InlineModelFormField
+
+from admin_app import inspection
+from admin_app.errors import WriteRefused
+from admin_app.forms.fields import BinaryField, ModelFieldMixin, ReadOnlyField, is_stored
+from admin_app.forms.pickers import PickerField
+
+
+class ModelFormMixin:
+    """Reads an instance without loading what the form does not show, and writes only changes."""
+
+    _obj: Any
+
+    def process(
+        self,
+        formdata: Any = None,
+        obj: Any = None,
+        data: Any = None,
+        extra_filters: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        formdata = self.meta.wrap_formdata(self, formdata)  # type: ignore[attr-defined]
+        values = {**(data or {}), **kwargs}
+        filters = extra_filters or {}
+        is_editing = obj is not None and is_stored(obj)
+        for name, field in self._fields.items():  # type: ignore[attr-defined]
+            extra = filters.get(name, [])
+            key = getattr(field, "name", name).removeprefix(self._prefix)  # type: ignore[attr-defined]
+            if isinstance(field, ModelFieldMixin):
+                field.is_editing = is_editing
+                if is_editing and field.is_key:
+                    field.become_readonly()
+                if is_editing and isinstance(field, PickerField) and field.is_multiple:
+                    field.process(formdata, field.load(obj), extra_filters=extra)
+                    continue
+                if is_editing and _shows_size(field):
+                    field.process(formdata, _size_of(obj, key), extra_filters=extra)
+                    continue
+            if obj is not None and _has(obj, key):
+                field.process(formdata, getattr(obj, key), extra_filters=extra)
+            elif key in values:
+                field.process(formdata, values[key], extra_filters=extra)
+            else:
+                field.process(formdata, extra_filters=extra)
+
+    def populate_obj(self, obj: Any) -> None:
+        """Set the attributes whose fields were sent and changed; every other one is left alone.
+
+        Raises WriteRefused with what the model's own validators say, field by field.
+        """
+        objections: dict[str, list[str]] = {}
+        for field in self._fields.values():  # type: ignore[attr-defined]
+            key = field.name.removeprefix(self._prefix)  # type: ignore[attr-defined]
+            if not _writes(field, obj, key):
+                continue
+            try:
+                field.populate_obj(obj, key)
+            except ValueError as error:
+                objections[key] = [str(error) or "This value is not accepted."]
+        if objections:
+            raise WriteRefused("Some values are not accepted.", objections)
+
+
+def _writes(field: Any, obj: Any, key: str) -> bool:
+    """Whether ``field`` may set its attribute; our own fields decide by themselves."""
+    if isinstance(field, ModelFieldMixin | wtforms.FieldList | wtforms.FormField | _INLINE):
+        return True
+    if not field.raw_data and not isinstance(field, wtforms.BooleanField):
+        return False
+    return not _has(obj, key) or not _equal(getattr(obj, key), field.data)
+
+
+_INLINE = InlineFieldList | InlineModelFormField
+
+
+def _has(obj: Any, key: str) -> bool:
+    """Whether ``obj`` has the attribute, asked without loading it."""
+    return hasattr(type(obj), key) or key in getattr(obj, "__dict__", {})
+
+
+def _equal(one: Any, other: Any) -> bool:
+    try:
+        return type(one) is type(other) and bool(one == other)
+    except Exception:  # a value that cannot be compared has to be written
+        return False
+
+
+def _shows_size(field: Any) -> bool:
+    return isinstance(field, BinaryField) or isinstance(field, ReadOnlyField) and field.is_binary
+
+
+def _size_of(instance: Any, key: str) -> int | None:
+    """The size of a binary column, asked of the database without reading the content."""
+    state = sa.inspect(instance)
+    if key in state.dict and isinstance(state.dict[key], bytes):
+        return len(state.dict[key])
+    session = state.session
+    if session is None:
+        return None
+    model = state.mapper.class_
+    keys = inspection.identity_keys(state.mapper)
+    statement = sa.select(sa.func.length(getattr(model, key), type_=sa.Integer))
+    for name, value in zip(keys, state.identity, strict=True):
+        statement = statement.where(getattr(model, name) == value)
+    return session.scalar(statement)  # type: ignore[no-any-return]

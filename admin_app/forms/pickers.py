@@ -1,0 +1,222 @@
+"""The fields of relationships: the chosen rows, and a way to find others as one types."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+from urllib.parse import quote, unquote
+
+import sqlalchemy as sa
+import wtforms
+from markupsafe import Markup
+from sqlalchemy import orm
+
+from admin_app import inspection, rendering
+from admin_app.errors import NotFound
+from admin_app.forms.fields import NEEDED, ModelFieldMixin, attributes_html
+
+MEMBERS_LIMIT = 500
+"""Members of a collection that a form lets edit; a longer one is shown as a number."""
+
+
+class Lookup(Protocol):
+    """Finds rows of a related class for a picker, within what the visitor may see."""
+
+    mapper: orm.Mapper[Any]
+
+    def url(self) -> str:
+        """Where the browser asks for rows as the operator types."""
+
+    def fetch(self, identities: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """The instances with these identities; those out of reach are left out."""
+
+    def members(self, instance: Any, key: str, limit: int) -> list[Any]:
+        """At most ``limit`` members of the collection ``key`` of ``instance``."""
+
+
+class PickerWidget:
+    """An input that holds keys; a script makes it a search box, without one it can be typed in."""
+
+    validation_attrs = ("required",)
+
+    def __call__(self, field: PickerField, **kwargs: Any) -> Markup:
+        chosen = [{"id": i, "text": t} for i, t in field.chosen()]
+        attributes = {
+            "type": "text",
+            "id": field.id,
+            "name": field.name,
+            "value": field.text(),
+            "autocomplete": "off",
+            "data-picker": True,
+            "data-lookup-url": field.lookup.url(),
+            "data-multiple": field.is_multiple,
+            "data-required": not field.is_nullable,
+            "data-chosen": json.dumps(chosen, ensure_ascii=False),
+        }
+        attributes.update(kwargs)
+        if field.flags.required:
+            attributes["required"] = True
+        words = ", ".join(c["text"] for c in chosen)
+        return Markup('<input {}><small class="picker-plain">{}</small>').format(
+            attributes_html(attributes), words
+        )
+
+
+class PickerField(ModelFieldMixin, wtforms.Field):
+    """The row, or rows, that a relationship leads to.
+
+    ``data`` is the instance, or the list of instances. Sent as identity text; several are joined
+    by commas, each percent-encoded (or sent as several values).
+    """
+
+    widget = PickerWidget()
+
+    def __init__(
+        self,
+        label: str | None = None,
+        validators: Any = None,
+        *,
+        lookup: Lookup,
+        is_multiple: bool = False,
+        is_nullable: bool = True,
+        is_key: bool = False,
+        relationship_key: str = "",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(label, validators, **kwargs)
+        self.lookup = lookup
+        self.is_multiple = is_multiple
+        self.is_nullable = is_nullable
+        self.is_key = is_key
+        self.relationship_key = relationship_key
+        self.is_cut = False
+        if not is_nullable:
+            self.flags.required = True
+
+    def load(self, instance: Any) -> list[Any]:
+        """The members of the collection, or none of them when they are too many to edit."""
+        found = self.lookup.members(instance, self.relationship_key, MEMBERS_LIMIT + 1)
+        if len(found) > MEMBERS_LIMIT:
+            self.is_cut = True
+            self.become_readonly()
+            return []
+        return found
+
+    def process_data(self, value: Any) -> None:
+        if self.is_multiple:
+            self.data = list(value or [])
+            self.shown_instances = list(self.data)
+        else:
+            self.data = value
+            self.shown_instances = [] if value is None else [value]
+
+    def _texts(self, instances: Iterable[Any]) -> list[str]:
+        return [inspection.identity_text(sa.inspect(i).mapper.base_mapper).of(i) for i in instances]
+
+    def chosen(self) -> list[tuple[str, str]]:
+        """Identity text and label of what is chosen now."""
+        instances = self.data if self.is_multiple else [self.data] if self.data is not None else []
+        label = inspection.label(self.lookup.mapper)
+        return [(t, label.of(i)) for t, i in zip(self._texts(instances), instances, strict=True)]
+
+    def text(self) -> str:
+        if self.raw_data:
+            return ",".join(str(v) for v in self.raw_data)
+        texts = self._texts(self.shown_instances)
+        return ",".join(quote(t, safe="") for t in texts) if self.is_multiple else "".join(texts)
+
+    _value = text
+
+    def shown(self) -> Markup:
+        if self.is_cut:
+            return Markup("<span>More than {:,} rows, too many to edit here</span>").format(
+                MEMBERS_LIMIT
+            )
+        return rendering.render(", ".join(t for _, t in self.chosen()) or None, is_cut=False)
+
+    def take(self, valuelist: Sequence[Any]) -> None:
+        if self.is_multiple:
+            sent = [unquote(t) for v in valuelist for t in str(v).split(",") if t.strip()]
+        else:
+            sent = [str(valuelist[0])] if str(valuelist[0]).strip() else []
+        sent = list(dict.fromkeys(t.strip() if t.strip() else t for t in sent))
+        shown = self._texts(self.shown_instances)
+        if set(sent) == set(shown):
+            if not sent and not self.is_nullable and not self.is_multiple:
+                raise ValueError(NEEDED)
+            return
+        if not sent and not self.is_nullable:
+            raise ValueError(NEEDED)
+        found = self._fetch(sent)
+        self.data = found if self.is_multiple else (found[0] if found else None)
+        self.is_changed = True
+
+    def _fetch(self, sent: list[str]) -> list[Any]:
+        codec = inspection.identity_text(self.lookup.mapper)
+        if len(sent) > 10_000:
+            raise ValueError("These are too many rows to choose.")
+        try:
+            identities = [codec.decode(t) for t in sent]
+        except NotFound as error:
+            raise ValueError(error.sentence) from error
+        known = dict(zip(self._texts(self.shown_instances), self.shown_instances, strict=True))
+        missing = [i for t, i in zip(sent, identities, strict=True) if t not in known]
+        known |= {t: i for i in self.lookup.fetch(missing) for t in self._texts([i])}
+        absent = [t for t in sent if t not in known]
+        if absent:
+            raise ValueError(
+                f"There is no row “{inspection.shorten(absent[0])}” to choose (any more)."
+            )
+        return [known[t] for t in sent]
+
+    def populate_obj(self, obj: Any, name: str) -> None:
+        if not self.is_changed:
+            return
+        if not self.is_multiple:
+            setattr(obj, name, self.data)
+            return
+        members = orm.collections.collection_adapter(getattr(obj, name))
+        present = list(members)
+        for instance in present:
+            if instance not in self.data:
+                members.remove_with_event(instance)
+        for instance in self.data:
+            if instance not in present:
+                members.append_with_event(instance)
+
+
+class KeyPickerField(PickerField):
+    """A foreign key that no relationship writes: rows are picked, the key is stored."""
+
+    def __init__(self, *args: Any, target_key: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.target_key = target_key
+
+    def process_data(self, value: Any) -> None:
+        self.key_value = value
+        found = [] if value is None else self.lookup.fetch([(value,)])
+        self.shown_instances = found
+        self.data = found[0] if found else None
+        self.is_dangling = value is not None and not found
+
+    def text(self) -> str:
+        if not self.raw_data and self.is_dangling:
+            return inspection.identity_text(self.lookup.mapper).encode((self.key_value,))
+        return super().text()
+
+    _value = text
+
+    def take(self, valuelist: Sequence[Any]) -> None:
+        if self.is_dangling:
+            shown = inspection.identity_text(self.lookup.mapper).encode((self.key_value,))
+            if str(valuelist[0]) == shown:
+                return
+            if not str(valuelist[0]).strip() and self.is_nullable:
+                self.data, self.is_changed = None, True
+                return
+        super().take(valuelist)
+
+    def populate_obj(self, obj: Any, name: str) -> None:
+        if self.is_changed:
+            setattr(obj, name, None if self.data is None else getattr(self.data, self.target_key))
