@@ -317,7 +317,7 @@ def test_every_token_is_used_and_every_used_one_is_defined() -> None:
 def test_every_class_of_the_style_sheet_is_drawn_somewhere() -> None:
     text = re.sub(r"url\([^)]*\)|\"[^\"]*\"", "", outside_tokens())
     drawn_by = ALL + "".join(
-        path.read_text("utf-8") for path in [*pages.PACKAGE.glob("*.py"), *STATIC.rglob("*.js")]
+        path.read_text("utf-8") for path in [*pages.PACKAGE.rglob("*.py"), *STATIC.rglob("*.js")]
     )
     classes = set(re.findall(r"\.([a-z][a-z-]*)", text))
     assert {c for c in classes if not re.search(rf"(?<![\w-]){c}(?![\w-])", drawn_by)} == set()
