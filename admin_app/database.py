@@ -62,10 +62,17 @@ class Base(orm.DeclarativeBase):
 
 
 def attach(metadata: sa.MetaData) -> None:
-    """Copy the admin's tables into ``metadata``; those that are there already stay as they are."""
+    """Copy the admin's tables into ``metadata``; those that are there already stay as they are.
+
+    The copies are for migrations alone. They have the types that the database knows, since a
+    revision that names a type of Flask-Security's could not be run without importing it.
+    """
     for table in Base.metadata.sorted_tables:
-        if table.key not in metadata.tables:
-            table.to_metadata(metadata)
+        if table.key in metadata.tables:
+            continue
+        for column in table.to_metadata(metadata).columns:
+            if isinstance(column.type, sa.types.TypeDecorator):
+                column.type = column.type.impl_instance
 
 
 def mask(url: str | sa.URL) -> str:

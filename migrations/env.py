@@ -9,13 +9,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import context
-from alembic.autogenerate.api import AutogenContext
 from flask import current_app
-from flask_security.datastore import AsaList
 
 from admin_app.database import set_limits
 
@@ -32,13 +30,6 @@ metadata: sa.MetaData = database.metadata
 def is_ours(name: str | None, kind: str, parents: dict[str, Any]) -> bool:
     """Whether autogeneration looks at what is called ``name`` in the database."""
     return kind != "table" or parents["schema_qualified_table_name"] in metadata.tables
-
-
-def render(kind: str, thing: Any, autogeneration: AutogenContext) -> str | Literal[False]:
-    """Write types of other packages as what they are to the database, without an import."""
-    if kind == "type" and isinstance(thing, AsaList):
-        return "sa.UnicodeText()"
-    return False
 
 
 def forget_empty(migration: Any, revision: Any, directives: list[Any]) -> None:
@@ -73,7 +64,6 @@ def without_foreign_keys(connection: sa.Connection) -> Iterator[None]:
 options = {
     "target_metadata": metadata,
     "include_name": is_ours,
-    "render_item": render,
     "process_revision_directives": forget_empty,
     # Alembic thinks that SQLite cannot, which is so until one begins transactions by hand, as
     # `admin_app.database.listen` does.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-from admin_app import database
+from admin_app import accounts, database
 from admin_app.errors import ConfigurationError
 
 
@@ -66,10 +66,14 @@ def test_attaching_twice_adds_the_tables_once() -> None:
 
 
 def test_attached_tables_keep_the_names_of_their_constraints() -> None:
-    # Imported here because the tables exist only once the module that maps them was read.
-    from admin_app import accounts
-
     metadata = sa.MetaData(naming_convention={"pk": "other_%(table_name)s"})
     database.attach(metadata)
     names = {constraint.name for constraint in metadata.tables["admin_user"].constraints}
     assert names == {constraint.name for constraint in accounts.User.__table__.constraints}
+
+
+def test_attached_tables_need_no_import_in_a_migration() -> None:
+    metadata = sa.MetaData()
+    database.attach(metadata)
+    types = {column.type for table in metadata.tables.values() for column in table.columns}
+    assert {type(type_).__module__.partition(".")[0] for type_ in types} == {"sqlalchemy"}
