@@ -92,7 +92,7 @@ def _count(
 def _consequence(
     mapper: orm.Mapper[Any], table: sa.Table, constraint: sa.ForeignKeyConstraint, count: int
 ) -> Consequence:
-    noun = words(table.name).lower() if count == 1 else plural(words(table.name)).lower()
+    noun = _noun(mapper, table, count)
     column = ", ".join(words(k).lower() for k in constraint.column_keys)
     text = f"{count:,} {noun} ({column})"
     kind = _kind(mapper, table, constraint)
@@ -101,6 +101,13 @@ def _consequence(
     if kind == "unlinked":
         return Consequence(f"{text} kept, no longer pointing here", kind)
     return Consequence(f"{text} still pointing here; the database keeps them together", kind)
+
+
+def _noun(mapper: orm.Mapper[Any], table: sa.Table, count: int) -> str:
+    """What rows of ``table`` are called: after the class that maps it, else after the table."""
+    names = (m.class_.__name__ for m in mapper.registry.mappers if m.local_table is table)
+    singular = words(next(names, table.name)).lower()
+    return singular if count == 1 else plural(singular)
 
 
 def _kind(mapper: orm.Mapper[Any], table: sa.Table, constraint: sa.ForeignKeyConstraint) -> str:

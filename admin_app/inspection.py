@@ -295,21 +295,32 @@ def is_association_proxy(mapper: orm.Mapper[Any], key: str) -> bool:
 
 # Words
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+")
+_NAME_PART = re.compile(r"[^\W_]+")
+_INNER_BOUNDARY = re.compile(
+    r"(?<=[^\WA-Z_])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][^\W\dA-Z_])|(?<=[^\W\d_])(?=\d)"
+)
 _ACRONYMS = frozenset({"url", "uuid", "ip", "vat", "iban", "sku", "csv", "html", "json", "api"})
 
 
 def words(name: str) -> str:
     """``order_items`` or ``OrderItem`` as it stands in a heading: «Order items», «Order item»."""
-    parts = [p.upper() if p.lower() in _ACRONYMS else p.lower() for p in _WORD.findall(name)]
-    text = " ".join(parts) or name
+    parts = [w for part in _NAME_PART.findall(name) for w in _INNER_BOUNDARY.split(part)]
+    text = " ".join(p.upper() if p.lower() in _ACRONYMS else p.lower() for p in parts) or name
     return text[:1].upper() + text[1:]
+
+
+_UNCOUNTED = frozenset(
+    {"data", "equipment", "feedback", "history", "information", "inventory", "media", "metadata"}
+    | {"money", "music", "news", "software", "staff", "stuff", "telemetry", "traffic", "weather"}
+)
 
 
 def plural(text: str) -> str:
     """An English plural of the last word of ``text``; a word that looks plural stays."""
     head, space, last = text.rpartition(" ")
     lower = last.lower()
+    if lower in _UNCOUNTED:
+        return text
     if re.search(r"[^s]s$", lower) and not re.search(r"(us|is|as|os)$", lower):
         return text
     if lower.endswith(("s", "x", "z", "ch", "sh")):
