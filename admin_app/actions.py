@@ -93,14 +93,8 @@ def _consequence(
     mapper: orm.Mapper[Any], table: sa.Table, constraint: sa.ForeignKeyConstraint, count: int
 ) -> Consequence:
     noun = _noun(mapper, table, count)
-    column = ", ".join(words(k).lower() for k in constraint.column_keys)
-    text = f"{count:,} {noun} ({column})"
-    kind = _kind(mapper, table, constraint)
-    if kind == "deleted":
-        return Consequence(f"{text} deleted as well", kind)
-    if kind == "unlinked":
-        return Consequence(f"{text} kept, no longer pointing here", kind)
-    return Consequence(f"{text} still pointing here; the database keeps them together", kind)
+    column = ", ".join(words(k.removesuffix("_id")).lower() for k in constraint.column_keys)
+    return Consequence(f"{count:,} {noun} (by {column})", _kind(mapper, table, constraint))
 
 
 def _noun(mapper: orm.Mapper[Any], table: sa.Table, count: int) -> str:

@@ -382,6 +382,8 @@ def delete_page(
     sentence = "Nothing has been changed yet."
     if asked > len(rows):
         sentence += f" {asked - len(rows):,} of the ticked rows are gone already."
+    if is_blocked:
+        sentence += " As long as other rows point here and cannot do without, it stays."
     page = confirm_page(view, f"Delete {what}", f"Delete {what}?", rows, asked, hidden, url=url)
     page.sentence = sentence
     page.consequences = consequences

@@ -198,6 +198,7 @@ def _with_line_ends(typed: str, shown: str) -> str:
 class CheckboxWidget:
     """A checkbox, with a hidden twin that tells an unticked one from one that was not there."""
 
+    input_type = "checkbox"
     validation_attrs = ()
 
     def __call__(self, field: wtforms.Field, **kwargs: Any) -> Markup:
