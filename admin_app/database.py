@@ -186,7 +186,23 @@ def _open_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) -> No
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
+    mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if mode == "IMMEDIATE" else "BEGIN")
+
+
+def begin_write(session: orm.Session | orm.scoped_session[Any], mapper: orm.Mapper[Any]) -> None:
+    """Begin the transaction in which a row of ``mapper`` is read and then written.
+
+    What the session has read before is let go. On SQLite the lock for writing is taken at once:
+    a transaction that began by reading is refused when somebody else has written in between. On
+    PostgreSQL the transaction gets the limits of a write.
+    """
+    session.rollback()
+    bind = {"mapper": mapper}
+    dialect = session.get_bind(**bind).dialect.name
+    options = {"sqlite_begin": "IMMEDIATE"} if dialect == "sqlite" else {}
+    connection = session.connection(bind_arguments=bind, execution_options=options)
+    set_limits(connection, "write")
 
 
 def set_limits(bind: sa.Connection | orm.Session | orm.scoped_session[Any], kind: Kind) -> None:

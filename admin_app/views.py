@@ -34,6 +34,7 @@ from admin_app import (
     _flask_admin,
     actions,
     changes,
+    database,
     forms,
     inspection,
     listing,
@@ -536,6 +537,7 @@ class ModelView(FlaskAdminModelView):
     def create_view(self) -> ResponseReturnValue:
         """The form for a new row."""
         self.require("add")
+        self._begin()
         form = self.create_form()
         self._apply_rules(form, self._form_create_rules)
         if self.validate_form(form):
@@ -548,6 +550,7 @@ class ModelView(FlaskAdminModelView):
     def edit_view(self) -> ResponseReturnValue:
         """The form for an existing row."""
         self.require("change")
+        self._begin()
         text, model = self._requested("change")
         with self.get_session().no_autoflush:
             form = self.edit_form(obj=model)
@@ -579,6 +582,7 @@ class ModelView(FlaskAdminModelView):
     def delete_view(self) -> ResponseReturnValue:
         """GET shows what a delete would do, POST does it."""
         self.require("delete")
+        self._begin()
         text, model = self._requested("delete")
         if request.method == "GET":
             return self._confirm_delete(
@@ -593,6 +597,7 @@ class ModelView(FlaskAdminModelView):
     @expose("/action/", methods=("POST",))
     def action_view(self) -> Any:
         """Run an action over the ticked rows, or ask first."""
+        self._begin()
         return self.handle_action()
 
     @expose("/lookup/<path:field>/")
@@ -617,6 +622,11 @@ class ModelView(FlaskAdminModelView):
         return flask.jsonify([[i["id"], i["text"]] for i in items])
 
     # Saving
+
+    def _begin(self) -> None:
+        """Begin a writing transaction before anything is read, when the request may write."""
+        if request.method == "POST":
+            database.begin_write(self.get_session(), self.mapper)
 
     def scaffold_form(self) -> type[wtforms.Form]:
         """The form class, from the mapper and the ``form_*`` options."""

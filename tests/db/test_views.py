@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from urllib.parse import quote
 
 import pytest
@@ -426,3 +427,18 @@ def test_columns_may_be_named_as_the_form_names_its_own_things(make_site):
         assert row.validate == 7
     bad = site.client.post(site.url(Awkward, "edit", identity=(row.id,)), data={"validate": "x"})
     assert bad.status_code == 400
+
+
+def test_a_save_waits_for_another_that_is_under_way(site):
+    url = site.url(Order, "edit") + "?id=" + first(site, Order)
+    answers: list[int] = []
+
+    def save(note):
+        answers.append(site.client.post(url, data={"note": note}).status_code)
+
+    threads = [threading.Thread(target=save, args=(f"note {n}",)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [302] * 6
