@@ -113,13 +113,15 @@ def create_app(config: Mapping[str, Any] | None = None) -> flask.Flask:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops
         )
+    # Read before the admin's tables join those of the sample, which it fills and empties.
+    sample = import_module("examples.fleet.cli") if app.config["ADMIN_MODELS"] == SAMPLE else None
     _start_database(app, models, url)
     admin = Admin(app, models.db, name=_name(app), sign_in=sign_in)
     admin.register_all(models.source, views=dict(views or {}))
     pages.catch_errors(app)
     app.cli.add_command(admin_cli)
-    if app.config["ADMIN_MODELS"] == SAMPLE:
-        app.cli.add_command(import_module("examples.fleet.cli").fleet_cli)
+    if sample is not None:
+        app.cli.add_command(sample.fleet_cli)
     app.add_url_rule("/", "home", lambda: flask.redirect(f"{flask.request.root_path}{admin.url}/"))
     return app
 

@@ -396,3 +396,13 @@ def test_a_host_with_a_default_session_keeps_it() -> None:
     assert "admin_user" in db.metadata.tables
     assert isinstance(app.extensions["admin_app"].sign_in, accounts.Accounts)
     assert SAMPLE not in str(app.config.get("ADMIN_MODELS"))
+
+
+def test_the_sample_is_seeded_though_accounts_were_made_before(make: Make) -> None:
+    app = make()
+    runner = app.test_cli_runner()
+    runner.invoke(args=["db", "upgrade"])
+    run(app, "demo-user")
+    result = runner.invoke(args=["fleet", "seed", "--if-empty"])
+    assert result.exit_code == 0
+    assert "Loaded" in result.output
