@@ -20,7 +20,7 @@ import types
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -47,8 +47,11 @@ def mapper_of(model: type[Any]) -> orm.Mapper[Any]:
 
 
 def stored_type(type_: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
-    """The type that reaches the database: a TypeDecorator's innermost ``impl``."""
-    while isinstance(type_, sa.types.TypeDecorator):
+    """The type that reaches the database: a TypeDecorator's innermost ``impl``.
+
+    Interval stays itself: it is a decorator of DateTime only where a database has no intervals.
+    """
+    while isinstance(type_, sa.types.TypeDecorator) and not isinstance(type_, sa.Interval):
         type_ = type_.impl_instance
     return type_
 
@@ -417,8 +420,11 @@ def _write_part(type_: sa.types.TypeEngine[Any], value: Any) -> str:
         return str(value)
     if value is None:
         return _NULL
-    if isinstance(type_, sa.types.TypeDecorator):
+    if is_decorated(type_):
         value = type_.process_bind_param(value, DIALECT)
+    if isinstance(value, dt.datetime) and value.tzinfo is not None:
+        # One moment has one text, whatever the zone it was typed or is loaded in.
+        value = value.astimezone(dt.UTC)
     if isinstance(value, bytes):
         text = value.hex()
     elif isinstance(value, enum.Enum):
@@ -437,7 +443,7 @@ def _read_part(type_: sa.types.TypeEngine[Any], text: str) -> Any:
     if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
         raise ValueError(text)
     value = _read_stored(stored_type(type_), text)
-    if isinstance(type_, sa.types.TypeDecorator):
+    if is_decorated(type_):
         value = type_.process_result_value(value, DIALECT)
     return value
 

@@ -389,6 +389,17 @@ def load_options(mapper: orm.Mapper[Any], paths: Iterable[Path]) -> list[Any]:
     return options
 
 
+def form_options(mapper: orm.Mapper[Any], keys: Iterable[str]) -> list[Any]:
+    """Loader options for one row in a form over the attributes ``keys``: all in one statement."""
+    paths = [inspection.resolve(mapper, key) for key in keys]
+    deferred = [
+        orm.undefer(getattr(mapper.class_, path.key))
+        for path in paths
+        if path.column and path.column.is_deferred and not inspection.is_binary(path.column.type)
+    ]
+    return load_options(mapper, paths) + deferred
+
+
 def label_options(mapper: orm.Mapper[Any]) -> list[Any]:
     """Loader options that let `inspection.label` name rows of ``mapper`` without a statement."""
     options = [

@@ -128,6 +128,11 @@ class ModelView(FlaskAdminModelView):
                 menu_icon_type=menu_icon_type,
                 menu_icon_value=menu_icon_value,
             )
+        self._form_keys = [
+            key
+            for key in forms.default_keys(self.mapper)
+            if hasattr(self._edit_form_class, forms.attribute_for(key))
+        ]
         self._state_columns = [self._path(name) for name, _ in self._list_columns]
 
     # What it stands on
@@ -421,7 +426,8 @@ class ModelView(FlaskAdminModelView):
             identity = inspection.identity_text(self.mapper).decode(text)
         except NotFound:
             return None
-        options = listing.load_options(self.mapper, ()) if not lock else ()
+        keys = self._form_keys if what == "change" and not lock else ()
+        options = () if lock else listing.form_options(self.mapper, keys)
         return self.get_listing(what).one(self.get_session(), identity, options=options, lock=lock)
 
     def _requested(self, what: str) -> tuple[str, Any]:

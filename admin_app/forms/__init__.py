@@ -13,6 +13,7 @@ Relationships hold only the rows that are chosen; others are looked up as the op
 from admin_app.forms.codecs import Codec as Codec
 from admin_app.forms.codecs import codec_for as codec_for
 from admin_app.forms.conversion import ModelConverter as ModelConverter
+from admin_app.forms.conversion import attribute_for as attribute_for
 from admin_app.forms.conversion import default_keys as default_keys
 from admin_app.forms.conversion import enum_options as enum_options
 from admin_app.forms.conversion import scaffold as scaffold

@@ -94,6 +94,8 @@ class ControlWidget:
             attributes.setdefault("rows", max(3, min(24, text.count("\n") + 1)))
             # A parser drops the first line end after the tag, so one is given to be dropped.
             return Markup("<textarea {}>\n{}</textarea>").format(attributes_html(attributes), text)
+        if field.is_secret:
+            attributes |= {"type": "password", "autocomplete": "new-password"}
         attributes.setdefault("type", field.codec.input_type_for(text))
         if attributes["type"] == "text":
             attributes.pop("step", None)
@@ -220,6 +222,10 @@ class CheckboxField(ModelFieldMixin, wtforms.Field):
 
     widget = CheckboxWidget()
     false_values = ("", "false", "0", "off", "no")
+
+    def populate_obj(self, obj: Any, name: str) -> None:
+        if self.is_changed or not self.is_editing:
+            setattr(obj, name, bool(self.data))
 
     def take(self, valuelist: Sequence[Any]) -> None:
         value = any(str(v).lower() not in self.false_values for v in valuelist)

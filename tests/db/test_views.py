@@ -442,3 +442,11 @@ def test_a_save_waits_for_another_that_is_under_way(site):
     for thread in threads:
         thread.join()
     assert answers == [302] * 6
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_an_edit_form_costs_at_most_six_statements(site, model, statements):
+    url = site.url(model, "edit") + "?id=" + quote(first(site, model), safe="")
+    with statements(site.engine) as seen:
+        assert site.client.get(url).status_code == 200
+    assert len(seen) <= 6
