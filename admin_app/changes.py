@@ -11,7 +11,9 @@ Audit rows, preview, conflicts and undo belong here as well.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import re
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,10 +21,39 @@ import sqlalchemy as sa
 from sqlalchemy import exc, orm
 
 from admin_app import inspection
+from admin_app.database import Base
 from admin_app.errors import WriteRefused
 from admin_app.policy import Principal
 
 AnySession = orm.Session | orm.scoped_session[Any]
+
+
+class FormToken(Base):
+    """A form that has been saved, by the digest of what was sent, and what it was answered."""
+
+    __tablename__ = "admin_form_token"
+
+    key: orm.Mapped[str] = orm.mapped_column(sa.String(64), primary_key=True)
+    answer: orm.Mapped[str | None] = orm.mapped_column(sa.Text)
+    created_at: orm.Mapped[dt.datetime] = orm.mapped_column(index=True)
+
+
+TOKEN_LIFE = dt.timedelta(days=2)
+"""How long a form that is sent again is recognised."""
+
+
+class AlreadySaved(Exception):
+    """The same form was saved before, or at this moment by another request."""
+
+    def __init__(self, answer: str) -> None:
+        self.answer = answer
+        super().__init__(answer)
+
+
+def answer_to(session: AnySession, key: str) -> str | None:
+    """What the form with this ``key`` was answered when it was saved; None when it was not."""
+    found: str | None = session.scalar(sa.select(FormToken.answer).where(FormToken.key == key))
+    return found
 
 
 class ChangeSet:
@@ -33,6 +64,36 @@ class ChangeSet:
         self.principal = principal
         self.source = source
         self._mapper: orm.Mapper[Any] | None = None
+
+    def claim(self, key: str) -> None:
+        """Make this the one save of the form with ``key``; AlreadySaved when there is another.
+
+        Of several at once the others wait here until the first is committed or given up.
+        """
+        now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+        try:
+            self.session.execute(sa.insert(FormToken).values(key=key, created_at=now))
+        except exc.IntegrityError:
+            self.session.rollback()
+            answer = answer_to(self.session, key)
+            if answer is None:
+                raise
+            raise AlreadySaved(answer) from None
+        if secrets.randbelow(50) == 0:
+            self.session.execute(
+                sa.delete(FormToken)
+                .where(FormToken.created_at < now - TOKEN_LIFE)
+                .execution_options(synchronize_session=False)
+            )
+
+    def keep_answer(self, key: str, answer: str) -> None:
+        """Keep what the save of the form with ``key`` is answered."""
+        self.session.execute(
+            sa.update(FormToken)
+            .where(FormToken.key == key)
+            .values(answer=answer)
+            .execution_options(synchronize_session=False)
+        )
 
     def add(self, instance: Any) -> None:
         """Insert ``instance``."""
@@ -47,14 +108,32 @@ class ChangeSet:
 
     def delete(self, *instances: Any) -> None:
         """Delete ``instances`` in one flush, by the rules of the mapping (cascades included)."""
+        at_once = _are_sortable(instances)
         for instance in instances:
-            self._mapper = sa.inspect(instance).mapper
-            self.session.delete(instance)
+            state = sa.inspect(instance)
+            self._mapper = state.mapper
+            if state.persistent:
+                self.session.delete(instance)
+            if not at_once:
+                self.session.flush()
         self.session.flush()
 
     def explain(self, error: Exception) -> WriteRefused | None:
         """The refusal that ``error`` means to an operator; None when it is no objection to data."""
         return explain(error, self._mapper)
+
+
+def _are_sortable(instances: Sequence[Any]) -> bool:
+    """Whether one flush can take ``instances``: the unit of work sorts them by their keys."""
+    for mapper in {sa.inspect(i).mapper.base_mapper for i in instances}:
+        orders = [c.type.sort_key_function or (lambda value: value) for c in mapper.primary_key]
+        states = [sa.inspect(i) for i in instances]
+        keys = [s.identity for s in states if s.mapper.base_mapper is mapper]
+        try:
+            sorted([o(v) for o, v in zip(orders, key, strict=True)] for key in keys)
+        except TypeError:
+            return False
+    return True
 
 
 @contextlib.contextmanager
@@ -235,8 +314,6 @@ class _Objection:
         for index in table.indexes:
             if index.name == self.constraint:
                 return [c.name for c in index.columns]
-        if self.constraint == f"{table.name}_pkey":
-            return [c.name for c in table.primary_key.columns]
         named = [
             c.name for c in table.columns if f"{table.name}_{c.name}_" in f"{self.constraint}_"
         ]
@@ -267,8 +344,14 @@ class _Objection:
 
 
 def _name(constraint: sa.Constraint, table: sa.Table) -> str | None:
-    """The name that ``constraint`` has in the database, naming conventions applied."""
-    return sa.schema.conv(_PREPARER.format_constraint(constraint) or "") or None
+    """The name of ``constraint`` in the database: conventions applied, else PostgreSQL's choice."""
+    if constraint.name is not None:
+        return sa.schema.conv(_PREPARER.format_constraint(constraint) or "") or None
+    if isinstance(constraint, sa.PrimaryKeyConstraint):
+        return f"{table.name}_pkey"
+    if isinstance(constraint, sa.UniqueConstraint):
+        return "_".join([table.name, *(c.name for c in constraint.columns), "key"])
+    return None
 
 
 _PREPARER = sa.sql.compiler.IdentifierPreparer(sa.engine.default.DefaultDialect())

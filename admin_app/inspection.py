@@ -47,13 +47,18 @@ def mapper_of(model: type[Any]) -> orm.Mapper[Any]:
 
 
 def stored_type(type_: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
-    """The type that reaches the database: a TypeDecorator's innermost ``impl``.
-
-    Interval stays itself: it is a decorator of DateTime only where a database has no intervals.
-    """
-    while isinstance(type_, sa.types.TypeDecorator) and not isinstance(type_, sa.Interval):
+    """The type that reaches the database: a TypeDecorator's innermost ``impl``."""
+    while is_decorated(type_):
         type_ = type_.impl_instance
     return type_
+
+
+def is_decorated(type_: sa.types.TypeEngine[Any]) -> TypeGuard[sa.types.TypeDecorator[Any]]:
+    """Whether values are made by a TypeDecorator of the program.
+
+    Interval is one in name alone: it stands in for what some databases lack.
+    """
+    return isinstance(type_, sa.types.TypeDecorator) and not isinstance(type_, sa.Interval)
 
 
 def is_binary(type_: sa.types.TypeEngine[Any]) -> bool:

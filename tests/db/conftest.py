@@ -20,6 +20,7 @@ from admin_app.database import engine_options, listen, normalise_url
 from examples.fleet.models import Base
 from examples.fleet.rows import SIZES
 from examples.fleet.seed import seed
+from tests.db.journey import Journey
 
 
 class Site:
@@ -196,3 +197,11 @@ def controls() -> Callable[..., dict[str, list[str]]]:
         return sent
 
     return read
+
+
+@pytest.fixture
+def journey(
+    controls: Callable[..., dict[str, list[str]]], statements: Any
+) -> Callable[[Site, type[Any]], Journey]:
+    """The way through the pages of a model: ``journey(site, Model).create(name="Ana")``."""
+    return lambda site, model: Journey(site, model, controls, statements)
