@@ -170,6 +170,8 @@ class FormPage:
     can_add_another: bool = True
     can_continue: bool = True
     submit_text: str = "Save"
+    token: str = ""
+    """Goes back with the form, so that it is saved once however often it is sent."""
 
 
 @dataclass(frozen=True, slots=True)

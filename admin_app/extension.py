@@ -95,6 +95,7 @@ class Admin(FlaskAdmin):
         self.policy = policy or Policy()
         self.sign_in: SignIn = SIGN_INS[sign_in]() if isinstance(sign_in, str) else sign_in
         self.views_by_model: dict[type[Any], ModelView] = {}
+        self._own_tables: set[type[database.Base]] = set()
         super().__init__(
             app,
             name,
@@ -218,6 +219,18 @@ class Admin(FlaskAdmin):
     def is_open(self) -> bool:
         """Whether there is no sign-in at all, which every page says."""
         return isinstance(self.sign_in, accounts.Open)
+
+    def has_table(self, model: type[database.Base]) -> bool:
+        """Whether the database has the table of one of the admin's own models."""
+        if model not in self._own_tables and self.db is not None:
+            table = inspection.mapper_of(model).local_table
+            try:
+                engine = self.session.get_bind(mapper=inspection.mapper_of(model))
+                if sa.inspect(engine).has_table(table.name):  # type: ignore[attr-defined]
+                    self._own_tables.add(model)
+            except sa.exc.SQLAlchemyError:
+                return False
+        return model in self._own_tables
 
     def principal(self) -> Principal | None:
         """Who sends the current request, asked of the sign-in once a request."""

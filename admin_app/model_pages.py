@@ -13,10 +13,11 @@ import flask
 import sqlalchemy as sa
 import wtforms
 from flask import request
+from flask_admin.helpers import get_render_ctx
 from markupsafe import Markup
 from sqlalchemy import orm
 
-from admin_app import actions, inspection, listing, pages, rendering
+from admin_app import _flask_admin, actions, inspection, listing, pages, rendering, saving
 from admin_app import contexts as c
 from admin_app.inspection import Path
 from admin_app.listing import ListedRow, Listing, ListState, Page
@@ -129,7 +130,11 @@ def _rows(view: Any, found: Page, return_url: str) -> list[c.Row]:
     edit = _prefix(view, "edit") if view.allows("change") else None
     details = _prefix(view, "details") if view.can_view_details and has_key else None
     delete = _prefix(view, "delete") if view.allows("delete") else None
-    extra = view.column_extra_row_actions or []
+    extra = _flask_admin.own_row_actions(view)
+    if extra is None:
+        extra = list(view.column_extra_row_actions or [])
+    else:
+        edit = details = delete = None
     text_of = inspection.identity_text(view.mapper)
     noun = view.singular
     shown: list[c.Row] = []
@@ -144,7 +149,7 @@ def _rows(view: Any, found: Page, return_url: str) -> list[c.Row]:
                 edit_url=edit and edit + key,
                 details_url=details and details + key,
                 delete_url=delete and delete + key,
-                actions=_extra_actions(view, extra, text, row.instance) if extra else Markup(),
+                actions=_extra_actions(extra, text, row.instance) if extra else Markup(),
                 instance=row.instance,
             )
         )
@@ -160,27 +165,36 @@ def _cell_renderers(view: Any) -> list[rendering.Renderer]:
     names = [name for name, _ in view._list_columns]
     link = view.row_link()
     main = next((n for n in names if n in keys), names[0] if names else None)
-    label_key = inspection.label(view.mapper).key
+    label_keys = inspection.label(view.mapper).keys
     cells: list[rendering.Renderer] = []
     for name in names:
         path = view._path(name)
         renderer, css = view._renderer(path, is_list=True), rendering.css_of(path)
-        if name in (main, label_key):
-            cells.append(rendering.key_cell_renderer(renderer, link, css))
+        has_formatter = name in (view.column_formatters or {})
+        if name == main or name in label_keys:
+            cell = rendering.key_cell_renderer(renderer, link, css)
         else:
-            cells.append(rendering.cell_renderer(renderer, css))
+            cell = rendering.cell_renderer(renderer, css)
+        cells.append(_late(cell) if has_formatter else cell)
     return cells
 
 
-def _extra_actions(view: Any, extra: Sequence[Any], text: str, instance: Any) -> Markup:
+def _late(renderer: rendering.Renderer) -> rendering.Renderer:
+    """``renderer`` for a host's formatter, which may name macros of the template."""
+    return lambda row: rendering.late(lambda: renderer(row))
+
+
+def _extra_actions(extra: Sequence[Any], text: str, instance: Any) -> Markup:
     """A host's own row actions, which draw themselves from the template's context."""
-    context = flask.current_app.jinja_env.get_template("admin/model/list.html").new_context(
-        {"admin_view": view, "get_url": view.get_url, "get_pk_value": view.get_pk_value}
-    )
-    return Markup("").join(
-        Markup(action.render(context, text, instance))  # noqa: S704 - HTML by contract
-        for action in extra
-    )
+
+    def draw() -> Markup:
+        context = get_render_ctx()
+        return Markup("").join(
+            Markup(action.render_ctx(context, text, instance))  # noqa: S704 - HTML by contract
+            for action in extra
+        )
+
+    return rendering.late(draw)
 
 
 def _count_text(found: Page, state: ListState, singular: str, title: str) -> str:
@@ -239,7 +253,8 @@ def _chips(view: Any, url: _ListUrl, filters: Sequence[Any]) -> list[c.Chip]:
     for index, name, value in filters:
         flt = view._filters[index]
         argument = view.get_filter_arg(index, flt)
-        active = [k for k in url.others if k.startswith("flt") and k.endswith(f"_{argument}")]
+        named = (argument, str(index))
+        active = [k for k in url.others if k.startswith("flt") and k.partition("_")[2] in named]
         removed: dict[str, Any] = {k: None for k in active if url.others[k] == value}
         chips.append(c.Chip(f"{name} {flt.operation()}", str(value), url(page=None, **removed)))
     return chips
@@ -279,7 +294,7 @@ def form_page(view: Any, form: Any, model: Any, mode: str) -> c.FormPage:
         mode=mode,
         breadcrumbs=breadcrumbs(view, (str(view.name), back), (heading, None)),
         form=form,
-        groups=_groups(form),
+        groups=[] if _rules(view, mode) else _groups(form),
         action_url=view.url_for(mode, **place),
         cancel_url=back,
         details_url=None
@@ -291,6 +306,7 @@ def form_page(view: Any, form: Any, model: Any, mode: str) -> c.FormPage:
         can_add_another=view.allows("add"),
         can_continue=view.allows("change"),
         submit_text=f"Create {noun.lower()}" if is_new else "Save",
+        token=saving.new_token(),
     )
 
 
@@ -300,6 +316,11 @@ def _label(view: Any, model: Any) -> str:
 
 def _sub(noun: str, text: str, label: str) -> str:
     return noun if text and text in label else f"{noun} {text}"
+
+
+def _rules(view: Any, mode: str) -> Any:
+    """The host's ``form_rules``, which draw the form themselves."""
+    return view._form_create_rules if mode == "create" else view._form_edit_rules
 
 
 def _groups(form: Any) -> list[c.FormGroup]:
@@ -357,7 +378,10 @@ def details_page(view: Any, text: str, model: Any) -> c.DetailsPage:
 
 
 def _detail(view: Any, path: Path, label: str, row: ListedRow) -> c.Detail:
-    value = view._renderer(path, is_list=False)(row)
+    renderer = view._renderer(path, is_list=False)
+    if path.name in (view.column_formatters_detail or {}):
+        return c.Detail(label, _late(renderer)(row))
+    value = renderer(row)
     is_wide = "<pre" in value or "<div" in value
     return c.Detail(label, value, is_wide)
 
@@ -415,7 +439,7 @@ def confirm_page(
         rows=[c.Link(label.of(r), link(r)) for r in shown],
         more_text=f"and {more:,} more" if more else None,
         action_url=url or view.get_url(".action_view"),
-        hidden=[*hidden, ("url", back)],
+        hidden=[*hidden, ("url", back), (saving.TOKEN, saving.new_token())],
         submit_text=text,
         cancel_url=back,
     )

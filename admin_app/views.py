@@ -8,6 +8,7 @@ request, calls one function of another module and renders. The rows come from a 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import logging
 import os
@@ -25,7 +26,7 @@ from flask.typing import ResponseReturnValue
 from flask_admin.base import expose as expose
 from flask_admin.contrib.sqla.view import ModelView as FlaskAdminModelView
 from flask_admin.form import FormOpts
-from flask_admin.helpers import is_form_submitted
+from flask_admin.helpers import get_render_ctx, is_form_submitted
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import orm
 from werkzeug.utils import redirect
@@ -35,12 +36,14 @@ from admin_app import (
     actions,
     changes,
     database,
+    exports,
     forms,
     inspection,
     listing,
     model_pages,
     pages,
     rendering,
+    saving,
 )
 from admin_app.actions import action
 from admin_app.errors import Forbidden, InvalidRequest, NotFound, WriteRefused
@@ -53,6 +56,9 @@ log = logging.getLogger(__name__)
 
 LIST_COLUMNS = 10
 """Columns of a list without options; the details page has them all."""
+
+FEW_COLUMNS = 5
+"""A list without options shows long texts up to this number of columns."""
 
 
 def scoped(source: Any) -> Any:
@@ -89,7 +95,6 @@ class ModelView(FlaskAdminModelView):
     model_form_converter = forms.ModelConverter
     inline_model_form_converter = _flask_admin.InlineConverter
     form_excluded_columns: Any = None
-    can_write: ClassVar[bool] = True
     description: str | None = None
     """A sentence under the title of the list; the table's comment when there is none."""
 
@@ -240,13 +245,25 @@ class ModelView(FlaskAdminModelView):
         if self.column_display_all_relations:
             relations = inspection.relationships(self.mapper)
             return [*keys, *(k for k in relations if k not in keys)]
-        short = [k for k in keys if self._fits_list(k)]
-        return short[:LIST_COLUMNS] or keys[:LIST_COLUMNS]
+        fitting = {k for k in keys if self._fits_list(k)}
+        # Where there is little else, long texts tell most; many a database knows no short ones.
+        texts = [k for k in keys if k not in fitting and self._is_listable_text(k)]
+        fitting.update(texts[: max(0, FEW_COLUMNS - len(fitting))])
+        return [k for k in keys if k in fitting][:LIST_COLUMNS] or keys[:LIST_COLUMNS]
+
+    def _is_listable_text(self, key: str) -> bool:
+        column = inspection.columns(self.mapper).get(key)
+        return (
+            column is not None
+            and inspection.is_text(column.type)
+            and not column.is_deferred
+            and not inspection.is_secret(key)
+        )
 
     def _shown_keys(self) -> list[str]:
         covered = inspection.foreign_key_relationships(self.mapper)
         keys: list[str] = []
-        label = inspection.label(self.mapper).key
+        label = inspection.label(self.mapper).keys
         for key, column in inspection.columns(self.mapper).items():
             if self.ignore_hidden and key.startswith("_"):
                 continue
@@ -256,17 +273,15 @@ class ModelView(FlaskAdminModelView):
             name = key if own else covered.get(key, key)
             if name not in keys:
                 keys.append(name)
-        if label in keys:
-            keys.remove(label)
-            first = sum(1 for k in keys if k in inspection.identity_keys(self.mapper))
-            keys.insert(first, label)
-        return keys
+        parts = {n for k in inspection.identity_keys(self.mapper) for n in (k, covered.get(k, k))}
+        # Stable: the key, what the row is called, then everything else as it is mapped.
+        return sorted(keys, key=lambda k: 0 if k in parts else 1 if k in label else 2)
 
     def _fits_list(self, key: str) -> bool:
         column = inspection.columns(self.mapper).get(key)
         if column is None:
             return True
-        if column.is_primary_key:
+        if column.is_primary_key or key in inspection.label(self.mapper).keys:
             return True
         is_plain = not column.is_deferred and not inspection.is_secret(key)
         stored = inspection.stored_type(column.type)
@@ -405,13 +420,14 @@ class ModelView(FlaskAdminModelView):
         if not execute:
             return None, listing.statement(state)
         found = listing.page(self.get_session(), state, count=not self.simple_list_pager)
-        return found.count.number if found.count else None, [r.instance for r in found.rows]
+        count = None if found.count is None or self.simple_list_pager else found.count.number
+        return count, [r.instance for r in found.rows]
 
     def _refinement(self, filters: Sequence[Any] | None) -> Any:
         return functools.partial(_flask_admin.apply_filters, self, filters) if filters else None
 
     def _list_filters(self) -> list[Any]:
-        return self._get_list_filter_args() or []
+        return _flask_admin.list_filters(self)
 
     def get_pk_value(self, model: Any) -> str:
         """The identity of ``model`` as it stands in URLs."""
@@ -512,7 +528,8 @@ class ModelView(FlaskAdminModelView):
             path,
             self.links,
             is_cut=is_list,
-            formatter=formatter and (lambda row: formatter(self, None, row, path.name)),
+            formatter=formatter
+            and (lambda row: formatter(self, get_render_ctx(), row, path.name)),
             choices=(self._column_choices_map or {}).get(path.name),
             type_formatters={
                 t: functools.partial(_flask_admin.format_type, f, self, path.name)
@@ -543,27 +560,29 @@ class ModelView(FlaskAdminModelView):
     def create_view(self) -> ResponseReturnValue:
         """The form for a new row."""
         self.require("add")
-        self._begin()
+        if (answered := self._begin()) is not None:
+            return answered
         form = self.create_form()
         self._apply_rules(form, self._form_create_rules)
         if self.validate_form(form):
             model = self.create_model(form)
-            if model:
-                return self._saved(model, is_created=True)
+            if model or saving.is_answered():
+                return saving.response(lambda: self._answer(model, "created"))
         return self._form_response(form, None, "create")
 
     @expose("/edit/", methods=("GET", "POST"))
     def edit_view(self) -> ResponseReturnValue:
         """The form for an existing row."""
         self.require("change")
-        self._begin()
+        if (answered := self._begin()) is not None:
+            return answered
         text, model = self._requested("change")
         with self.get_session().no_autoflush:
             form = self.edit_form(obj=model)
             self._apply_rules(form, self._form_edit_rules)
             is_valid = self.validate_form(form)
-        if is_valid and self.update_model(form, model):
-            return self._saved(model, is_created=False)
+        if is_valid and (self.update_model(form, model) or saving.is_answered()):
+            return saving.response(lambda: self._answer(model, "saved"))
         if not is_form_submitted() or form.errors:
             self.on_form_prefill(form, text)
         return self._form_response(form, model, "edit")
@@ -588,23 +607,22 @@ class ModelView(FlaskAdminModelView):
     def delete_view(self) -> ResponseReturnValue:
         """GET shows what a delete would do, POST does it."""
         self.require("delete")
-        self._begin()
+        if (answered := self._begin()) is not None:
+            return answered
         text, model = self._requested("delete")
         if request.method == "GET":
             return self._confirm_delete(
                 [text], [model], self.get_url(".delete_view"), [("id", text)]
             )
-        label = inspection.label(self.mapper).of(model)
-        if self.delete_model(model):
-            flask.flash(f"{self.singular} “{label}” is deleted.", "success")
-            return redirect(self._return_url())
+        answer = self._answer(model, "deleted")
+        if self.delete_model(model) or saving.is_answered():
+            return saving.response(lambda: answer)
         return redirect(self.url_for("delete", id=text, url=self._return_url()))
 
     @expose("/action/", methods=("POST",))
     def action_view(self) -> Any:
         """Run an action over the ticked rows, or ask first."""
-        self._begin()
-        return self.handle_action()
+        return self._begin() or self.handle_action()
 
     @expose("/lookup/<path:field>/")
     def lookup(self, field: str) -> ResponseReturnValue:
@@ -624,15 +642,79 @@ class ModelView(FlaskAdminModelView):
         if not isinstance(found, RowLookup):
             raise NotFound("This form has no such field.")
         offset = request.args.get("offset", 0, type=int)
-        items, _ = found.search(request.args.get("query", ""), max(0, offset) // LOOKUP_SIZE)
+        limit = min(max(1, request.args.get("limit", 10, type=int)), LOOKUP_SIZE)
+        items, _ = found.search(request.args.get("query", ""), offset=max(0, offset), limit=limit)
         return flask.jsonify([[i["id"], i["text"]] for i in items])
+
+    @expose("/ajax/update/", methods=("POST",))
+    def ajax_update(self) -> ResponseReturnValue:
+        """Save one or more cells of ``column_editable_list``; the row is named by ``list_form_pk``.
+
+        Answers plain text, as Flask-Admin does: 200 when saved, 400 for a refused value, 404 for a
+        row that is not there.
+        """
+        names = [self._name(n) for n in self.column_editable_list or ()]
+        if not names:
+            raise NotFound("No column of this list can be edited in place.")
+        self.require("change")
+        text = request.form.get("list_form_pk", "")
+        is_default = type(self).get_one is ModelView.get_one
+        model = self._one(text, "change", lock=True) if is_default else self.get_one(text)
+        if model is None:
+            return _plain(f"There is no {self.singular.lower()} “{inspection.shorten(text)}”.", 404)
+        form = self.list_form(obj=model)
+        for field in list(form):
+            if field.name not in request.form or field.name not in (*names, "csrf_token"):
+                del form[field.name]
+        if not any(field.name in names for field in form):
+            return _plain("Nothing was sent that can be edited here.", 400)
+        if self.validate_form(form) and self.update_model(form, model):
+            return _plain("Record was successfully saved.", 200)
+        told = [str(e) for field in form for e in field.errors]
+        told += [str(m) for m in flask.get_flashed_messages()]
+        return _plain("Failed to update record. " + ", ".join(dict.fromkeys(told)), 400)
+
+    @expose("/export/<export_type>/")
+    def export(self, export_type: str) -> ResponseReturnValue:
+        """The rows of the list as a file, in its order, search and filters."""
+        if not self.can_export or export_type not in self.export_types:
+            raise Forbidden(f"{self.name} cannot be exported that way.")
+        self.require("export")
+        if export_type == "csv":
+            return exports.csv_response(self, self._exported_rows())
+        answer: ResponseReturnValue = self._export_tablib(export_type, self._return_url())
+        return answer
+
+    def _exported_rows(self) -> Iterable[Any]:
+        paths = [self._path(self._name(name)) for name, _ in self._export_columns]
+        filters = self._list_filters()
+        listing = self.get_listing(paths=paths, refine=self._refinement(filters))
+        state = listing.parse(request.args, [name for name, _ in self._list_columns])
+        state = dataclasses.replace(state, page=0, page_size=self.export_max_rows)
+        if type(self).get_list is ModelView.get_list:
+            return listing.stream(self.get_session(), state)
+        return (row.instance for row in _flask_admin.page_of(self, state, filters).rows)
+
+    def _export_data(self) -> tuple[int, Any]:
+        rows = list(self._exported_rows())
+        return len(rows), rows
+
+    def get_export_value(self, model: Any, name: Any) -> Any:
+        """The value of one cell of an export; text that a spreadsheet would run is disarmed."""
+        return exports.disarmed(super().get_export_value(model, name))
 
     # Saving
 
-    def _begin(self) -> None:
-        """Begin a writing transaction before anything is read, when the request may write."""
-        if request.method == "POST":
-            database.begin_write(self.get_session(), self.mapper)
+    def _begin(self) -> ResponseReturnValue | None:
+        """Begin a writing transaction before anything is read, when the request may write.
+
+        Returns the answer when the same form was sent and saved before.
+        """
+        if request.method != "POST":
+            return None
+        answer = saving.repeated(self)
+        database.begin_write(self.get_session(), self.mapper)
+        return answer
 
     def scaffold_form(self) -> type[wtforms.Form]:
         """The form class, from the mapper and the ``form_*`` options."""
@@ -649,6 +731,19 @@ class ModelView(FlaskAdminModelView):
         if self.inline_models:
             form_class = self.scaffold_inline_form_models(form_class)
         return form_class
+
+    def scaffold_list_form(self, widget: Any = None, validators: Any = None) -> type[wtforms.Form]:
+        """The form class of the cells in ``column_editable_list``.
+
+        ``widget``, which drew them in Flask-Admin, is not used.
+        """
+        return forms.scaffold(
+            self.mapper,
+            self.model_form_converter(self.session, self),
+            base_class=self.form_base_class,
+            only=[self._name(n) for n in self.column_editable_list or ()],
+            field_args=validators,
+        )
 
     def _apply_rules(self, form: Any, rules: Any) -> None:
         if rules and not getattr(form, "_validated_ruleset", False):
@@ -674,7 +769,10 @@ class ModelView(FlaskAdminModelView):
                 self._on_model_change(form, model, True)
             change_set.add(model)
 
-        if not self._write(form, write, "create", model):
+        def answer() -> tuple[str, str]:
+            return self._answer(model, "created")
+
+        if not saving.save(self, form, write, "create", model, answer):
             return False
         self.after_model_change(form, model, True)
         return model
@@ -688,48 +786,26 @@ class ModelView(FlaskAdminModelView):
                 self._on_model_change(form, model, False)
             change_set.change(model)
 
-        if not self._write(form, write, "edit", model):
+        def answer() -> tuple[str, str]:
+            return self._answer(model, "saved")
+
+        if not saving.save(self, form, write, "edit", model, answer):
             return False
         self.after_model_change(form, model, False)
         return True
 
     def delete_model(self, model: Any) -> bool:
         """Delete one row; whether it is gone."""
+        answer = self._answer(model, "deleted")
 
         def write(change_set: changes.ChangeSet) -> None:
             self.on_model_delete(model)
             change_set.delete(model)
 
-        if not self._write(None, write, "delete", model):
+        if not saving.save(self, None, write, "delete", model, lambda: answer):
             return False
         self.after_model_delete(model)
         return True
-
-    def _write(self, form: Any, write: Any, source: str, model: Any) -> bool:
-        """Run ``write`` in a change set; on refusal tell it in the form, or as a message."""
-        try:
-            with changes.change_set(self.get_session(), self.principal(), source) as change_set:
-                write(change_set)
-        except WriteRefused as refusal:
-            _tell(form, refusal)
-        except Exception as error:
-            if not self.handle_view_exception(error):
-                error_id = secrets.token_hex(4)
-                log.exception("Error %s while saving a %s", error_id, self.model.__name__)
-                g.admin_status = 500
-                _tell(
-                    form,
-                    WriteRefused(
-                        f"The application's own code failed (error {error_id}). Nothing was saved."
-                    ),
-                )
-        else:
-            return True
-        if sa.inspect(model).transient:
-            return False
-        with contextlib.suppress(Exception):
-            self.get_session().expire(model)
-        return False
 
     def handle_view_exception(self, exc: Exception) -> bool:
         """Tell what a hook objected to by a ``wtforms.ValidationError``; False for any other."""
@@ -738,19 +814,23 @@ class ModelView(FlaskAdminModelView):
             return True
         return False
 
-    def _saved(self, model: Any, *, is_created: bool) -> ResponseReturnValue:
-        verb = "created" if is_created else "saved"
+    def _answer(self, model: Any, done: str) -> tuple[str, str]:
+        """What is said after a save or a delete, and where to go on."""
         if model is True:
-            flask.flash(f"{self.singular} is {verb}.", "success")
-            return redirect(self._return_url())
-        label = inspection.label(self.mapper).of(model)
-        flask.flash(f"{self.singular} “{label}” is {verb}.", "success")
-        back = request.args.get("url")
+            return f"{self.singular} is {done}.", self._return_url()
+        message = f"{self.singular} “{inspection.label(self.mapper).of(model)}” is {done}."
+        back = self._return_url() if request.args.get("url") else None
+        if done == "deleted":
+            return message, self._return_url()
         if "_add_another" in request.form:
-            return redirect(self.url_for("create", url=back))
+            return message, self.url_for("create", url=back)
         if "_continue_editing" in request.form:
-            return redirect(self.url_for("edit", id=self.get_pk_value(model), url=back))
-        return redirect(self.get_save_return_url(model, is_created=is_created))
+            return message, self.url_for("edit", id=self.get_pk_value(model), url=back)
+        return message, self.get_save_return_url(model, is_created=done == "created")
+
+    def keeps_tokens(self) -> bool:
+        """Whether the admin has its table of forms that were saved (see `saving`)."""
+        return self._is_ours and self.admin.has_table(changes.FormToken)
 
     def get_save_return_url(self, model: Any, is_created: bool = False) -> str:
         """Where to go after a save: back to the list as it was."""
@@ -824,26 +904,27 @@ class ModelView(FlaskAdminModelView):
         rows = self.get_listing("delete").many(self.get_session(), identities)
         missing = len(identities) - len(rows)
 
+        if missing:
+            flask.flash(f"{missing:,} of the ticked rows were gone already.", "warning")
+
         def write(change_set: changes.ChangeSet) -> None:
             for row in rows:
                 self.on_model_delete(row)
             change_set.delete(*rows)
 
-        if type(self).delete_model is not ModelView.delete_model:
-            deleted = sum(bool(self.delete_model(row)) for row in rows)
-        elif rows and self._write(None, write, "delete", rows[0]):
-            deleted = len(rows)
-            for row in rows:
-                self.after_model_delete(row)
-        else:
-            deleted = 0
-        if deleted:
+        def answer(deleted: int = len(rows)) -> tuple[str, str]:
             noun = self.singular.lower() if deleted == 1 else str(self.name).lower()
             verb = "is" if deleted == 1 else "are"
-            flask.flash(f"{deleted:,} {noun} {verb} deleted.", "success")
-        if missing:
-            flask.flash(f"{missing:,} of the ticked rows were gone already.", "warning")
-        return None
+            return f"{deleted:,} {noun} {verb} deleted.", self._return_url()
+
+        if type(self).delete_model is not ModelView.delete_model:
+            deleted = sum(bool(self.delete_model(row)) for row in rows)
+            g.pop("admin_answer", None)
+            return saving.response(lambda: answer(deleted)) if deleted else None
+        if rows and saving.save(self, None, write, "delete", rows[0], answer):
+            for row in rows:
+                self.after_model_delete(row)
+        return saving.response(answer) if saving.is_answered() else None
 
 
 _VERBS = {
@@ -855,8 +936,12 @@ _VERBS = {
 }
 
 
+def _plain(text: str, status: int) -> flask.Response:
+    return flask.Response(text, status, content_type="text/plain; charset=utf-8")
+
+
 def _is_sortable(path: Path) -> bool:
-    if path.is_to_many:
+    if path.is_to_many or not all(map(inspection.is_joinable, path.steps)):
         return False
     if path.relationship is not None or path.hybrid is not None:
         return True
@@ -865,14 +950,3 @@ def _is_sortable(path: Path) -> bool:
         and inspection.is_orderable(path.column.type)
         and not (inspection.is_binary(path.column.type))
     )
-
-
-def _tell(form: Any, refusal: WriteRefused) -> None:
-    """Put the sentences of a refusal where the operator looks: at the fields, else on the page."""
-    untold = dict(refusal.fields)
-    for field in form or ():
-        sentences = untold.pop(getattr(field, "short_name", field.name), None)
-        if sentences:
-            field.errors = [*field.errors, *sentences]
-    if form is None or untold or not refusal.fields:
-        flask.flash(refusal.sentence, "error")

@@ -450,3 +450,54 @@ def test_an_edit_form_costs_at_most_six_statements(site, model, statements):
     with statements(site.engine) as seen:
         assert site.client.get(url).status_code == 200
     assert len(seen) <= 6
+
+
+def test_a_form_that_is_sent_ten_times_at_once_makes_one_row(site):
+    data = {"name": "once only", "_form_token": "a token"}
+    answers: list[tuple[int, str]] = []
+
+    def send():
+        response = site.client.post(site.url(Tag, "create"), data=data)
+        answers.append((response.status_code, response.location))
+
+    threads = [threading.Thread(target=send) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [(302, "/admin/tag/")] * 10
+    with site.session() as session:
+        assert len(session.scalars(sa.select(Tag).filter_by(name="once only")).all()) == 1
+
+
+def test_a_form_sent_again_with_other_values_is_another_form(site):
+    for name in ("one", "other"):
+        data = {"name": name, "_form_token": "a token"}
+        assert site.client.post(site.url(Tag, "create"), data=data).status_code == 302
+    with site.session() as session:
+        names = session.scalars(sa.select(Tag.name).where(Tag.name.in_(["one", "other"])))
+        assert set(names) == {"one", "other"}
+
+
+def test_a_form_that_was_refused_can_be_sent_again(site):
+    data = {"name": "", "_form_token": "a token"}
+    assert site.client.post(site.url(Tag, "create"), data=data).status_code == 400
+    assert site.client.post(site.url(Tag, "create"), data=data).status_code == 400
+    data["name"] = "now with a name"
+    assert site.client.post(site.url(Tag, "create"), data=data).status_code == 302
+
+
+def test_a_delete_that_is_sent_twice_is_answered_twice(site):
+    with site.session() as session:
+        session.add(Tag(name="gone"))
+        session.commit()
+        id_ = session.scalar(sa.select(Tag.id).filter_by(name="gone"))
+    data = {"id": str(id_), "_form_token": "a token"}
+    for _ in range(2):
+        assert site.client.post(site.url(Tag, "delete"), data=data).status_code == 302
+
+
+def test_every_form_carries_a_token_of_its_own(site, controls):
+    url = site.url(Tag, "create")
+    one, other = (controls(site.client.get(url).text)["_form_token"] for _ in range(2))
+    assert one != other

@@ -1,4 +1,4 @@
-"""Accounts of the admin
+"""Tables of the admin: accounts, and the forms that were saved
 
 Revision: 0001, after: nothing
 """
@@ -76,9 +76,18 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("user_id", "role_id", name=op.f("pk_admin_user_role")),
     )
+    op.create_table(
+        "admin_form_token",
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("answer", sa.Text()),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_admin_form_token")),
+    )
+    op.create_index(op.f("ix_admin_form_token_created_at"), "admin_form_token", ["created_at"])
 
 
 def downgrade() -> None:
+    op.drop_table("admin_form_token")
     op.drop_table("admin_user_role")
     op.drop_table("admin_user")
     op.drop_table("admin_role")

@@ -1,0 +1,137 @@
+"""Saving what a request asks for: in a change set, once for each form, refusals told in words.
+
+A form carries a token. Whoever sends it twice (a double click, a reload, a proxy that tries
+again) gets the answer of the first time and saves nothing more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import flask
+import sqlalchemy as sa
+from flask import g, request
+from flask.typing import ResponseReturnValue
+from werkzeug.utils import redirect
+
+from admin_app import changes
+from admin_app.errors import WriteRefused
+
+log = logging.getLogger(__name__)
+
+TOKEN = "_form_token"
+
+def new_token() -> str:
+    """A token for a form that is about to be shown."""
+    return secrets.token_urlsafe(16)
+
+
+def key() -> str | None:
+    """What tells this request from every other: its token, its path and all that it sends.
+
+    None without a token: a script that posts by itself means every post.
+    """
+    token = request.form.get(TOKEN)
+    if not token:
+        return None
+    sent = sorted((k, v) for k, v in request.form.items(multi=True) if k != "csrf_token")
+    files = sorted((k, f.filename or "", f.content_length) for k, f in request.files.items(True))
+    text = json.dumps([request.full_path, sent, files])
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def repeated(view: Any) -> ResponseReturnValue | None:
+    """The answer that this very request got before; None when it is new."""
+    token_key = key() if view.keeps_tokens() else None
+    answer = token_key and changes.answer_to(view.get_session(), token_key)
+    return _response(answer) if answer else None
+
+
+def response(answer: Callable[[], tuple[str, str]]) -> ResponseReturnValue:
+    """The response to a save: the one that `save` has kept, else the one that ``answer`` makes."""
+    return _response(g.pop("admin_answer", None) or json.dumps(answer()))
+
+
+def is_answered() -> bool:
+    """Whether the request has been saved, by itself or by another that sent the same form."""
+    return "admin_answer" in g
+
+
+def _response(answer: str) -> ResponseReturnValue:
+    message, url = json.loads(answer)
+    flask.flash(message, "success")
+    return redirect(url)
+
+
+def save(
+    view: Any,
+    form: Any,
+    write: Callable[[changes.ChangeSet], None],
+    source: str,
+    instance: Any,
+    answer: Callable[[], tuple[str, str]],
+) -> bool:
+    """Run ``write`` in a change set; whether it was committed.
+
+    ``answer`` makes the message and the address that `response` will answer with. A refusal is
+    told in ``form``, or as a message without one. ``instance`` is the row at hand.
+    """
+    # An edit that is sent again finds nothing to change. And a host's own delete_model may be
+    # called for one row after the other: one form all the same.
+    is_once = source != "edit" and "admin_answer" not in g
+    token_key = key() if is_once and view.keeps_tokens() else None
+    try:
+        with changes.change_set(view.get_session(), view.principal(), source) as change_set:
+            if token_key is not None:
+                change_set.claim(token_key)
+            write(change_set)
+            told = json.dumps(answer())
+            if token_key is not None:
+                change_set.keep_answer(token_key, told)
+    except changes.AlreadySaved as saved:
+        g.admin_answer = saved.answer
+        return False
+    except WriteRefused as refusal:
+        refuse(form, refusal)
+    except Exception as error:
+        if not view.handle_view_exception(error):
+            refuse(form, _fault(view))
+    else:
+        g.admin_answer = told
+        return True
+    _forget_changes(view, instance)
+    return False
+
+
+def _fault(view: Any) -> WriteRefused:
+    """The refusal for an error in the application's own code, which is logged with its number."""
+    error_id = secrets.token_hex(4)
+    log.exception("Error %s while saving a %s", error_id, view.model.__name__)
+    g.admin_status = 500
+    return WriteRefused(
+        f"The application's own code failed (error {error_id}). Nothing was saved."
+    )
+
+
+def _forget_changes(view: Any, instance: Any) -> None:
+    """Let the page that follows show the row as it is in the database."""
+    if not sa.inspect(instance).transient:
+        with contextlib.suppress(sa.exc.SQLAlchemyError):
+            view.get_session().expire(instance)
+
+
+def refuse(form: Any, refusal: WriteRefused) -> None:
+    """Put the sentences of a refusal where the operator looks: at the fields, else on the page."""
+    untold = dict(refusal.fields)
+    for field in form or ():
+        sentences = untold.pop(getattr(field, "short_name", field.name), None)
+        if sentences:
+            field.errors = [*field.errors, *sentences]
+    if form is None or untold or not refusal.fields:
+        flask.flash(refusal.sentence, "error")
