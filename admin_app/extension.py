@@ -6,6 +6,7 @@ themselves are made by views; what every page needs is in `pages`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
@@ -27,7 +28,7 @@ from admin_app.accounts import SignIn
 from admin_app.errors import AdminError, ConfigurationError, Forbidden
 from admin_app.pages import Crumb
 from admin_app.policy import Policy, Principal
-from admin_app.views import ModelView, scoped
+from admin_app.views import ModelView, end_with_request, scoped
 
 SIGN_INS: dict[str, type[Any]] = {"accounts": accounts.Accounts, "none": accounts.Open}
 
@@ -127,11 +128,7 @@ class Admin(FlaskAdmin):
                 "Admin needs db, the database that keeps its accounts: Admin(app, db). Without "
                 "accounts, pass sign_in=FlaskLogin(…) or another sign-in."
             )
-        if isinstance(self.db, orm.scoped_session):
-            app.teardown_appcontext(self._remove_session)
-
-    def _remove_session(self, error: BaseException | None) -> None:
-        self.db.remove()
+        end_with_request(app, self.db)
 
     # Registration
 
@@ -145,11 +142,14 @@ class Admin(FlaskAdmin):
     def add_view(self, view: Any) -> None:
         """Add a view; a second one of the same name gets an endpoint of its own."""
         if isinstance(view, ModelView):
-            taken = {v.endpoint for v in self._views} | set(pages.RESERVED)
+            taken = self._taken_endpoints()
             if view.endpoint in taken:
-                view.endpoint = _free_endpoint(view.mapper, taken)
+                view.endpoint = _free_endpoint(view.model, taken)
             self.views_by_model.setdefault(view.model, view)
         super().add_view(view)
+
+    def _taken_endpoints(self) -> set[str]:
+        return {v.endpoint for v in self._views} | pages.RESERVED
 
     def register(
         self,
@@ -187,17 +187,14 @@ class Admin(FlaskAdmin):
         category in the menu is the schema or the module, where there is more than one.
         """
         models = [m for m in mapped_classes(source) if m not in self.views_by_model]
-        counts: dict[str, int] = {}
-        for model in models:
-            counts[model.__name__.lower()] = counts.get(model.__name__.lower(), 0) + 1
+        endpoints = _endpoints(models, self._taken_endpoints())
         categories = _categories(models)
         added: list[ModelView] = []
         for model in models:
             view_class = (views or {}).get(model, ModelView)
             options: dict[str, Any] = {"category": categories.get(model)}
-            if counts[model.__name__.lower()] > 1:
-                taken = {v.endpoint for v in self._views} | set(pages.RESERVED)
-                options["endpoint"] = _free_endpoint(inspection.mapper_of(model), taken)
+            if model in endpoints:
+                options["endpoint"] = endpoints[model]
             added.append(self.register(model, view_class, session=session, **options))
         return added
 
@@ -304,6 +301,11 @@ def mapped_classes(source: Any) -> list[type[Any]]:
             found = [source]
     elif isinstance(source, Iterable):
         found = list(source)
+        for model in found:
+            if not isinstance(sa.inspect(model, raiseerr=False), orm.Mapper):
+                raise ConfigurationError(
+                    f"register_all takes mapped classes; {model!r} is none. Is it mapped by now?"
+                )
     else:
         raise ConfigurationError(
             f"register_all takes a declarative base, a registry, a db, a module or classes; "
@@ -343,16 +345,45 @@ def _table_name(model: type[Any]) -> str:
     return str(getattr(table, "fullname", ""))
 
 
-def _free_endpoint(mapper: orm.Mapper[Any], taken: set[str]) -> str:
-    """An endpoint that tells a class from others of its name: by table, else by module."""
-    name = mapper.class_.__name__.lower()
-    module = mapper.class_.__module__.replace(".", "_").lower()
-    table = _table_name(mapper.class_).replace(".", "_").lower()
-    for candidate in (table, f"{table}_{name}", f"{module}_{name}"):
-        if candidate and candidate not in taken and candidate.isidentifier():
-            return candidate
-    number = next(n for n in range(2, 10_000) if f"{name}_{n}" not in taken)
-    return f"{name}_{number}"
+def _endpoint_names(model: type[Any]) -> tuple[str, str, str]:
+    """What tells a class from others of its name: its table, else its module, else both."""
+    table = _table_name(model).replace(".", "_").lower()
+    module = model.__module__.replace(".", "_").lower()
+    return table, f"{module}_{model.__name__.lower()}", f"{module}_{table}"
+
+
+def _endpoints(models: list[type[Any]], taken: set[str]) -> dict[type[Any], str]:
+    """Endpoints for those of ``models`` that share their name with another, whatever the order."""
+    groups: dict[str, list[type[Any]]] = {}
+    for model in models:
+        groups.setdefault(model.__name__.lower(), []).append(model)
+    taken = taken | set(groups)
+    found: dict[type[Any], str] = {}
+    for name, group in groups.items():
+        if len(group) > 1:
+            numbered = tuple(f"{name}_{n + 1}" for n in range(len(group)))
+            ways = (*zip(*map(_endpoint_names, group), strict=True), numbered)
+            names = next(w for w in ways if w is numbered or _are_free(w, taken - {name}))
+            found.update(zip(group, names, strict=True))
+            taken.update(names)
+    return found
+
+
+def _are_free(names: tuple[str, ...], taken: set[str]) -> bool:
+    return (
+        len(set(names)) == len(names)
+        and taken.isdisjoint(names)
+        and all(n.isidentifier() for n in names)
+    )
+
+
+def _free_endpoint(model: type[Any], taken: set[str]) -> str:
+    """An endpoint for a class whose name is taken by another."""
+    name = model.__name__.lower()
+    candidates = itertools.chain(
+        _endpoint_names(model), (f"{name}_{n}" for n in itertools.count(2))
+    )
+    return next(c for c in candidates if _are_free((c,), taken))
 
 
 def _categories(models: list[type[Any]]) -> dict[type[Any], str]:

@@ -71,6 +71,14 @@ def scoped(source: Any) -> Any:
     return source
 
 
+def end_with_request(app: flask.Flask, session: Any) -> None:
+    """Let ``session``, if it is a ``scoped_session``, begin anew with every request of ``app``."""
+    ended: set[Any] = app.extensions.setdefault("admin_sessions", set())
+    if isinstance(session, orm.scoped_session) and session not in ended:
+        ended.add(session)
+        app.teardown_appcontext(lambda error: session.remove())
+
+
 class ModelView(FlaskAdminModelView):
     """The pages of one mapped class.
 
@@ -90,7 +98,7 @@ class ModelView(FlaskAdminModelView):
     can_view_details = True
     can_set_page_size = True
     page_size = 50
-    page_size_options = (20, 50, 100, 200)
+    page_size_options: tuple[int, ...] = (20, 50, 100, 200)
     named_filter_urls = True
     model_form_converter = forms.ModelConverter
     inline_model_form_converter = _flask_admin.InlineConverter
@@ -117,6 +125,9 @@ class ModelView(FlaskAdminModelView):
         self.read_only_note = inspection.is_read_only(model)
         if self.read_only_note is not None:
             self.can_create = self.can_edit = self.can_delete = False
+        if self.page_size not in self.page_size_options:
+            sizes = {*self.page_size_options, self.page_size}
+            self.page_size_options = tuple(sorted(s for s in sizes if s))
         self._lookups: dict[str, forms.Lookup] = {}
         with warnings.catch_warnings():
             # Flask-Admin deprecates sessions in favour of Flask-SQLAlchemy's object; we take both.
@@ -158,6 +169,7 @@ class ModelView(FlaskAdminModelView):
         _flask_admin.adopt(admin)
         blueprint = super().create_blueprint(admin)
         pages.catch_errors(blueprint)
+        end_with_request(admin.app, self.session)
         return blueprint
 
     # Who may
