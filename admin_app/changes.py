@@ -20,7 +20,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import exc, orm
 
-from admin_app import inspection
+from admin_app import constraints, inspection
 from admin_app.database import Base
 from admin_app.errors import WriteRefused
 from admin_app.policy import Principal
@@ -98,13 +98,26 @@ class ChangeSet:
     def add(self, instance: Any) -> None:
         """Insert ``instance``."""
         self._mapper = sa.inspect(instance).mapper
+        self._meet_objections(instance, None)
         self.session.add(instance)
         self.session.flush()
 
     def change(self, instance: Any) -> None:
         """Update ``instance``, whose attributes have been set already."""
         self._mapper = sa.inspect(instance).mapper
+        changed = constraints.changed_keys(instance)
+        if changed:
+            self._meet_objections(instance, changed)
         self.session.flush()
+
+    def _meet_objections(self, instance: Any, changed: set[str] | None) -> None:
+        """Raise WriteRefused with every rule of the table that the row would break, at its field.
+
+        What another transaction does in between still meets the database's own refusal.
+        """
+        found = constraints.objections(self.session, instance, changed)
+        if found:
+            raise WriteRefused("The table's rules do not allow this.", found)
 
     def delete(self, *instances: Any) -> None:
         """Delete ``instances`` in one flush, by the rules of the mapping (cascades included)."""
