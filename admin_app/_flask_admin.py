@@ -17,6 +17,7 @@ from flask_admin.contrib.sqla import typefmt as sqla_typefmt
 from flask_admin.contrib.sqla.filters import BaseSQLAFilter
 from flask_admin.contrib.sqla.form import InlineModelConverter
 from flask_admin.model import typefmt
+from flask_admin.model.base import BaseModelView
 from sqlalchemy import orm
 
 from admin_app import inspection, navigation, pages
@@ -74,6 +75,39 @@ def default_order(view: Any) -> list[tuple[Any, bool]] | None:
     return [order if isinstance(order, tuple) else (order, False)]
 
 
+def list_filters(view: Any) -> list[tuple[int, str, str]]:
+    """The filters of the request's URL as position, name and value, in the order it numbers them.
+
+    Flask-Admin understands either names or positions, whichever the view makes; old links to a
+    view that makes names hold positions, so both are understood here.
+    """
+    known = {_squeezed(k): index for k, (index, _) in (view._filter_args or {}).items()}
+    found: list[tuple[str, tuple[int, str, str]]] = []
+    for argument, value in flask.request.args.items(multi=True):
+        number, _, key = argument.removeprefix("flt").partition("_")
+        if not argument.startswith("flt") or not key:
+            continue
+        index = known.get(_squeezed(key), _position(key, len(view._filters or ())))
+        if index is None:
+            continue
+        flt = view._filters[index]
+        if flt.validate(value):
+            found.append((number, (index, str(flt.name), value)))
+        else:
+            flask.flash(view.get_invalid_value_msg(value, flt), "error")
+    return [f for _, f in sorted(found, key=lambda f: f[0])]
+
+
+def _squeezed(key: str) -> str:
+    """A filter's name without what differs between our labels and Flask-Admin's."""
+    return key.replace("_", "").lower()
+
+
+def _position(key: str, count: int) -> int | None:
+    is_number = key.isascii() and key.isdigit() and len(key) < 6
+    return int(key) if is_number and int(key) < count else None
+
+
 def apply_filters(view: Any, filters: Sequence[Any], statement: sa.Select[Any]) -> sa.Select[Any]:
     """``statement`` narrowed by Flask-Admin's filter objects.
 
@@ -102,6 +136,15 @@ def apply_filters(view: Any, filters: Sequence[Any], statement: sa.Select[Any]) 
         else:
             statement = inner
     return statement
+
+
+def own_row_actions(view: Any) -> list[Any] | None:
+    """All row actions of a list where a host has chosen them himself, else None."""
+    if not view.column_display_actions:
+        return []
+    if type(view).get_list_row_actions is BaseModelView.get_list_row_actions:
+        return None
+    return list(view.get_list_row_actions())
 
 
 def own_type_formatters(formatters: Mapping[type, Any] | None) -> dict[type, Any]:

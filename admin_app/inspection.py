@@ -47,10 +47,14 @@ def mapper_of(model: type[Any]) -> orm.Mapper[Any]:
 
 
 def stored_type(type_: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
-    """The type that reaches the database: a TypeDecorator's innermost ``impl``."""
-    while is_decorated(type_):
-        type_ = type_.impl_instance
-    return type_
+    """The type that reaches the database: a TypeDecorator's ``impl``, what a domain is made of."""
+    while True:
+        if is_decorated(type_):
+            type_ = type_.impl_instance
+        elif isinstance(type_, postgresql.DOMAIN):
+            type_ = type_.data_type
+        else:
+            return type_
 
 
 def is_decorated(type_: sa.types.TypeEngine[Any]) -> TypeGuard[sa.types.TypeDecorator[Any]]:
@@ -61,9 +65,31 @@ def is_decorated(type_: sa.types.TypeEngine[Any]) -> TypeGuard[sa.types.TypeDeco
     return isinstance(type_, sa.types.TypeDecorator) and not isinstance(type_, sa.Interval)
 
 
+def bound(type_: sa.types.TypeDecorator[Any], value: Any) -> Any:
+    """What ``type_`` stores for ``value``; a decorator may change values in one direction only."""
+    if type(type_).process_bind_param is sa.types.TypeDecorator.process_bind_param:
+        return value
+    return type_.process_bind_param(value, DIALECT)
+
+
+def loaded(type_: sa.types.TypeDecorator[Any], stored: Any) -> Any:
+    """The value that ``type_`` makes of what is stored; see `bound`."""
+    if type(type_).process_result_value is sa.types.TypeDecorator.process_result_value:
+        return stored
+    return type_.process_result_value(stored, DIALECT)
+
+
+def is_uuid(type_: sa.types.TypeEngine[Any]) -> bool:
+    """Whether a decorated type says that its values are UUIDs, however it stores them."""
+    try:
+        return is_decorated(type_) and type_.python_type is uuid.UUID
+    except NotImplementedError:
+        return False
+
+
 def is_binary(type_: sa.types.TypeEngine[Any]) -> bool:
     """Whether values are bytes, pickles included: pages show their size, never the content."""
-    return isinstance(stored_type(type_), BINARY)
+    return isinstance(stored_type(type_), BINARY) and not is_uuid(type_)
 
 
 def is_number(type_: sa.types.TypeEngine[Any]) -> bool:
@@ -197,6 +223,18 @@ def is_to_one(relationship: orm.RelationshipProperty[Any]) -> bool:
 
 
 @functools.cache
+def is_joinable(relationship: orm.RelationshipProperty[Any]) -> bool:
+    """Whether one statement can reach both sides: Flask-SQLAlchemy's binds are many databases."""
+
+    def bind(mapper: orm.Mapper[Any]) -> Any:
+        metadata = getattr(mapper.local_table, "metadata", None)
+        on_class = getattr(mapper.class_, "__bind_key__", None)
+        return on_class or (metadata.info.get("bind_key") if metadata is not None else None)
+
+    return bool(bind(relationship.parent) == bind(relationship.mapper))
+
+
+@functools.cache
 def foreign_key_relationships(mapper: orm.Mapper[Any]) -> types.MappingProxyType[str, str]:
     """For each foreign key attribute, the many-to-one relationship that writes it.
 
@@ -259,6 +297,15 @@ class Path:
     @property
     def is_to_many(self) -> bool:
         return any(r.uselist for r in self.relationships)
+
+    @property
+    def steps(self) -> tuple[orm.RelationshipProperty[Any], ...]:
+        """Every relationship on the way, the one that the path ends at included."""
+        return (
+            self.relationships
+            if self.relationship is None
+            else (*self.relationships, self.relationship)
+        )
 
 
 def resolve(mapper: orm.Mapper[Any], name: str) -> Path:
@@ -426,7 +473,7 @@ def _write_part(type_: sa.types.TypeEngine[Any], value: Any) -> str:
     if value is None:
         return _NULL
     if is_decorated(type_):
-        value = type_.process_bind_param(value, DIALECT)
+        value = bound(type_, value)
     if isinstance(value, dt.datetime) and value.tzinfo is not None:
         # One moment has one text, whatever the zone it was typed or is loaded in.
         value = value.astimezone(dt.UTC)
@@ -449,7 +496,7 @@ def _read_part(type_: sa.types.TypeEngine[Any], text: str) -> Any:
         raise ValueError(text)
     value = _read_stored(stored_type(type_), text)
     if is_decorated(type_):
-        value = type_.process_result_value(value, DIALECT)
+        value = loaded(type_, value)
     return value
 
 
@@ -460,6 +507,8 @@ def _read_stored(type_: sa.types.TypeEngine[Any], text: str) -> Any:
             raise ValueError(text)
         return number
     if isinstance(type_, sa.Enum):
+        if type_.enum_class is None and text not in type_.enums:
+            raise ValueError(text)
         return type_.enum_class[text] if type_.enum_class else text
     if isinstance(type_, sa.String):
         return text
@@ -490,8 +539,32 @@ def _read_stored(type_: sa.types.TypeEngine[Any], text: str) -> Any:
 
 # Labels
 
-_LABEL_KEYS = ("name", "title", "label", "full_name", "display_name", "username", "email")
-_LABEL_ENDINGS = ("_name", "name", "title", "_label", "number", "code", "subject")
+# Columns that name a row, the best first, as `_plain` writes them. «» stands for the class.
+_NAMES: tuple[tuple[str, ...], ...] = (
+    ("name",),
+    ("fullname",),
+    ("displayname",),
+    ("«»name",),
+    ("firstname", "lastname"),
+    ("givenname", "familyname"),
+    ("forename", "surname"),
+    ("title",),
+    ("«»",),
+    ("«»title",),
+    ("«»label",),
+    ("«»number",),
+    ("«»no",),
+    ("«»code",),
+    ("label",),
+    ("username",),
+    ("subject",),
+    ("email",),
+    ("code",),
+    ("number",),
+)
+_NAME_ENDINGS = ("name", "title", "label", "number", "code", "subject")
+_NO_NAMES = re.compile(r"postal|zip|phone|mobile|fax|street|address|house")
+_SHORT_KEY = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -499,14 +572,14 @@ class Label:
     """How a row of one mapper is called on pages.
 
     A ``__str__`` that the class defines is asked; otherwise the column that looks most like a name
-    is taken, and where there is none the words of the class with the key («Order 17»).
-    ``key`` is that column, None when ``__str__`` is asked or there is none. ``needs`` names the
-    relationships that ``__str__`` will touch, as tuples of keys; loading them beforehand saves one
-    statement per row.
+    is taken (or the two that make a person's name), and where there is none the words of the class
+    with the key («Order 17»). ``keys`` are these columns, none when ``__str__`` is asked. ``needs``
+    names the relationships that ``__str__`` will touch, as tuples of keys; loading them beforehand
+    saves one statement per row.
     """
 
     mapper: orm.Mapper[Any]
-    key: str | None
+    keys: tuple[str, ...]
     uses_str: bool
     needs: tuple[tuple[str, ...], ...] = field(default=())
 
@@ -514,11 +587,9 @@ class Label:
         """The label of ``instance``, never empty."""
         if self.uses_str:
             text = str(instance)
-        elif self.key is not None:
-            value = getattr(instance, self.key)
-            text = "" if value is None else str(value)
         else:
-            text = ""
+            values = (getattr(instance, key) for key in self.keys)
+            text = " ".join(str(value) for value in values if value is not None)
         return text if text.strip() else self.fallback(instance)
 
     def fallback(self, instance: object) -> str:
@@ -534,8 +605,8 @@ class Label:
 def label(mapper: orm.Mapper[Any]) -> Label:
     """The `Label` of ``mapper``, made once."""
     if _own_str(mapper.class_) is not None:
-        return Label(mapper, None, True, tuple(_str_needs(mapper)))
-    return Label(mapper, _label_key(mapper), False)
+        return Label(mapper, (), True, tuple(_str_needs(mapper)))
+    return Label(mapper, _label_keys(mapper), False)
 
 
 def _own_str(model: type[Any]) -> Callable[..., str] | None:
@@ -549,21 +620,44 @@ def _own_str(model: type[Any]) -> Callable[..., str] | None:
     return None
 
 
-def _label_key(mapper: orm.Mapper[Any]) -> str | None:
+def _label_keys(mapper: orm.Mapper[Any]) -> tuple[str, ...]:
     texts = {
-        c.key.lower(): c.key
+        _plain(c.key): c
         for c in columns(mapper).values()
         if is_text(c.type) and not c.is_deferred and not c.foreign_keys and not is_secret(c.key)
     }
-    own = mapper.class_.__name__.lower()
-    for name in (*_LABEL_KEYS, own, own + "name", own + "_name"):
-        if name in texts:
-            return texts[name]
-    for ending in _LABEL_ENDINGS:
-        for lower, key in texts.items():
-            if lower.endswith(ending):
-                return key
-    return next((k for k in texts.values() if not is_long_text(columns(mapper)[k].type)), None)
+    parts = words(mapper.class_.__name__).lower().split()
+    # Rows of UsState may be named by usstate_name or by state_name.
+    own = ["".join(parts[start:]) for start in range(len(parts))]
+    for names in _NAMES:
+        for noun in own if "«»" in names[0] else own[:1]:
+            wanted = [name.replace("«»", noun) for name in names]
+            if all(name in texts for name in wanted):
+                return tuple(texts[name].key for name in wanted)
+    short = {name: c for name, c in texts.items() if not is_long_text(c.type)}
+    # In a row that belongs to another, what may be empty («ship_name») is more often of the other.
+    belongs = any(c.foreign_keys for c in columns(mapper).values())
+    naming = {
+        name: c.key
+        for name, c in short.items()
+        if not _NO_NAMES.search(name)
+        and not c.is_primary_key
+        and (not belongs or not c.is_nullable or getattr(c.column, "unique", False))
+    }
+    endings = [key for end in _NAME_ENDINGS for name, key in naming.items() if name.endswith(end)]
+    descriptions = [c.key for name, c in short.items() if name in {f"{n}description" for n in own}]
+    keys = [
+        c.key
+        for c in short.values()
+        if c.is_primary_key
+        and len(mapper.primary_key) == 1
+        and (stored_type(c.type).length or 0) <= _SHORT_KEY  # type: ignore[attr-defined]
+    ]
+    return tuple([*endings, *descriptions, *keys, *naming.values()][:1])
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "")
 
 
 def _str_needs(mapper: orm.Mapper[Any], depth: int = 3) -> Iterator[tuple[str, ...]]:

@@ -12,9 +12,10 @@ there is ignored and said so in `ListState.notes`. Nothing of the web is known h
 
 from __future__ import annotations
 
+import contextlib
 import re
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -213,7 +214,11 @@ class Listing:
             if path.column is not None and inspection.is_binary(path.column.type):
                 size = sa.func.length(getattr(self.model, path.key), type_=sa.Integer)
                 extras.append((path.name, size.label(None)))
-            elif path.relationship is not None and path.relationship.uselist:
+            elif (
+                path.relationship is not None
+                and path.relationship.uselist
+                and inspection.is_joinable(path.relationship)
+            ):
                 extras.append((path.name, members_count(self.model, path.relationship).label(None)))
         return extras
 
@@ -222,7 +227,8 @@ class Listing:
     def page(self, session: AnySession, state: ListState, count: bool = True) -> Page:
         """The rows of ``state``; counting them takes a statement unless the rows tell already."""
         found = session.execute(self.statement(state)).all()
-        rows = [self._listed(r) for r in found[: state.page_size]]
+        # A row of a view whose every column is NULL has no identity, thus no instance.
+        rows = [self._listed(r) for r in found[: state.page_size] if r[0] is not None]
         has_next = len(found) > state.page_size
         total: Count | None = None
         if not has_next and (rows or state.page == 0):
@@ -230,6 +236,15 @@ class Listing:
         elif count:
             total = self.count(session, state.search)
         return Page(rows, has_next, total)
+
+    def stream(self, session: AnySession, state: ListState) -> Iterator[Any]:
+        """The instances of ``state``, read in pieces; a page size of 0 means all of them."""
+        statement = self.ordered(self.base(state.search), state.order)
+        statement = statement.options(*load_options(self.mapper, self.columns))
+        if state.page_size:
+            statement = statement.limit(state.page_size)
+        pieces = session.scalars(statement.execution_options(yield_per=500))
+        return iter(pieces)
 
     def count(
         self,
@@ -280,15 +295,19 @@ class Listing:
             statement = statement.with_for_update(of=self.model).execution_options(
                 populate_existing=True
             )
-        return session.scalars(statement).first()
+        with _unreadable_keys(session):
+            return session.scalars(statement).first()
+        return None
 
     def row(self, session: AnySession, identity: Sequence[Any]) -> ListedRow | None:
         """The row with ``identity`` and all that `columns` need, if it is in scope."""
         statement = self.base().add_columns(*(e for _, e in self._extras()))
         statement = statement.options(*load_options(self.mapper, self.columns))
         statement = statement.where(*self._has_identity(identity))
-        found = session.execute(statement).first()
-        return None if found is None else self._listed(found)
+        with _unreadable_keys(session):
+            found = session.execute(statement).first()
+            return None if found is None else self._listed(found)
+        return None
 
     def many(self, session: AnySession, identities: Sequence[Sequence[Any]]) -> list[Any]:
         """The instances with these identities that are in scope, a thousand per statement."""
@@ -301,7 +320,8 @@ class Listing:
                 if len(keys) == 1
                 else sa.tuple_(*keys).in_([tuple(i) for i in chunk])
             )
-            found += session.scalars(self.base().where(criterion)).unique().all()
+            with _unreadable_keys(session):
+                found += session.scalars(self.base().where(criterion)).unique().all()
         return found
 
     def _listed(self, found: Any) -> ListedRow:
@@ -310,7 +330,13 @@ class Listing:
 
     def _has_identity(self, identity: Sequence[Any]) -> list[sa.ColumnElement[bool]]:
         keys = inspection.identity_keys(self.mapper)
-        return [getattr(self.model, k) == v for k, v in zip(keys, identity, strict=True)]
+        criteria: list[sa.ColumnElement[bool]] = []
+        for key, value in zip(keys, identity, strict=True):
+            attribute = getattr(self.model, key)
+            # A REAL column equals no number of double precision unless that is rounded first.
+            is_rounded = isinstance(attribute.type, sa.REAL | sa.FLOAT) and value is not None
+            criteria.append(attribute == (sa.cast(value, attribute.type) if is_rounded else value))
+        return criteria
 
     # Search
 
@@ -334,6 +360,21 @@ def default_searchable(mapper: orm.Mapper[Any]) -> list[str]:
         if inspection.is_text(column.type) or is_key:
             found.append(key)
     return found
+
+
+@contextlib.contextmanager
+def _unreadable_keys(session: AnySession) -> Iterator[None]:
+    """Leave the block where the database says that a key of a URL is no value of its type.
+
+    Only it knows what an inet, or a type of its own, looks like. Such a key has no row.
+    """
+    try:
+        yield
+    except sa.exc.DataError as error:
+        code = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None)
+        if not str(code).startswith("22"):
+            raise
+        session.rollback()
 
 
 def members_count(entity: Any, relationship: orm.RelationshipProperty[Any]) -> sa.ScalarSelect[int]:
@@ -367,7 +408,7 @@ def load_options(mapper: orm.Mapper[Any], paths: Iterable[Path]) -> list[Any]:
     options: list[Any] = []
     shown: set[str] = set()
     for path in paths:
-        if path.is_to_many:
+        if path.is_to_many or not all(map(inspection.is_joinable, path.steps)):
             continue
         option: Any = None
         entity: Any = mapper.class_
@@ -426,8 +467,7 @@ def _label_path_options(
     option = (option or orm).joinedload(attribute)
     if not label.uses_str:
         keys = [getattr(target.class_, k) for k in inspection.identity_keys(target)]
-        if label.key is not None:
-            keys.append(getattr(target.class_, label.key))
+        keys += [getattr(target.class_, k) for k in label.keys]
         return [option.load_only(*keys)]
     deferred = [
         option.defer(getattr(target.class_, c.key))
@@ -460,13 +500,13 @@ def _sort_expressions(
         raise InvalidRequest(f"“{path.name}” has many values in a row; it gives no order.")
     entity = model
     relationships = list(path.relationships)
-    key: str | None = path.key
+    keys: Sequence[str] = [path.key]
     if path.relationship is not None:
         if path.relationship.uselist:
             return statement, [members_count(entity, path.relationship)]
         target = path.relationship.mapper
-        key = inspection.label(target).key
-        if key is None:
+        keys = inspection.label(target).keys
+        if not keys:
             local = [
                 getattr(entity, k)
                 for c in path.relationship.local_columns
@@ -481,10 +521,8 @@ def _sort_expressions(
             target_alias, getattr(entity, relationship.key).of_type(target_alias)
         )
         entity = target_alias
-    if key is None:
-        keys = inspection.identity_keys(relationships[-1].mapper)
-        return statement, [getattr(entity, k) for k in keys]
-    return statement, [getattr(entity, key)]
+    keys = keys or inspection.identity_keys(relationships[-1].mapper)
+    return statement, [getattr(entity, k) for k in keys]
 
 
 # Words of a search
@@ -512,10 +550,13 @@ def _search_words(text: str) -> list[str]:
 
 def _path_condition(entity: Any, path: Path, word: str) -> sa.ColumnElement[bool] | None:
     if path.relationship is not None:
-        key = inspection.label(path.relationship.mapper).key
-        if key is None:
-            return None
-        path = inspection.resolve(inspection.mapper_of(entity), f"{path.name}.{key}")
+        mapper = inspection.mapper_of(entity)
+        found = [
+            _path_condition(entity, inspection.resolve(mapper, f"{path.name}.{key}"), word)
+            for key in inspection.label(path.relationship.mapper).keys
+        ]
+        conditions = [condition for condition in found if condition is not None]
+        return sa.or_(*conditions) if conditions else None
     targets = [entity, *(r.mapper.class_ for r in path.relationships)]
     condition = _word_condition(getattr(targets[-1], path.key), path, word)
     if condition is None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import flask
+import sqlalchemy as sa
+from flask_admin.contrib.sqla.ajax import QueryAjaxModelLoader
 from sqlalchemy import orm
 
 from admin_app import inspection
@@ -34,6 +36,12 @@ class RowLookup:
         """Where the browser asks for rows as the operator types."""
         return flask.url_for(f"{self.view.endpoint}.lookup", field=self.name)
 
+    @property
+    def has_numbers(self) -> bool:
+        """Whether the key of a row is one whole number."""
+        keys = self.mapper.primary_key
+        return len(keys) == 1 and isinstance(keys[0].type, sa.Integer)
+
     def listing(self) -> Listing:
         """The related rows as their own view lists them; all of them where there is no view."""
         view = self.view.view_of(self.mapper)
@@ -44,26 +52,39 @@ class RowLookup:
         names = listings.default_searchable(self.mapper)
         return Listing(self.mapper, searchable=[inspection.resolve(self.mapper, n) for n in names])
 
-    def search(self, text: str, page: int) -> tuple[list[dict[str, str]], bool]:
+    def search(
+        self, text: str, page: int = 0, offset: int | None = None, limit: int = LOOKUP_SIZE
+    ) -> tuple[list[dict[str, str]], bool]:
         """One page of matches, each with its identity text, its label and a hint."""
         session = self.view.get_session()
+        offset = page * LOOKUP_SIZE if offset is None else offset
         if self.loader is not None:
-            found = list(self.loader.get_list(text, page * LOOKUP_SIZE, LOOKUP_SIZE + 1))
-            instances, has_more = found[:LOOKUP_SIZE], len(found) > LOOKUP_SIZE
+            found = list(self.loader.get_list(text, offset, limit + 1))
+            instances, has_more = found[:limit], len(found) > limit
         else:
-            instances, has_more = self.listing().lookup(
-                session, text, LOOKUP_SIZE, page * LOOKUP_SIZE
-            )
-        label = inspection.label(self.mapper)
+            instances, has_more = self.listing().lookup(session, text, limit, offset)
         text_of = inspection.identity_text(self.mapper)
         items = []
         for instance in instances:
-            key, words = text_of.of(instance), label.of(instance)
+            key, words = text_of.of(instance), self.words(instance)
             items.append({"id": key, "text": words, "hint": "" if key in words else key})
         return items, has_more
 
+    def words(self, instance: Any) -> str:
+        """What a row is called here: a loader of the host may have its own words."""
+        shown = self.loader.format(instance) if self._is_own("format") else None
+        return str(shown[1]) if shown else inspection.label(self.mapper).of(instance)
+
+    def _is_own(self, method: str) -> bool:
+        """Whether the host has written ``method`` of the loader himself."""
+        stock = getattr(QueryAjaxModelLoader, method)
+        return self.loader is not None and getattr(type(self.loader), method) is not stock
+
     def fetch(self, identities: Sequence[tuple[Any, ...]]) -> list[Any]:
         """The instances with these identities; those out of reach are left out."""
+        if self._is_own("get_one"):
+            found = (self.loader.get_one(i[0] if len(i) == 1 else i) for i in identities)
+            return [instance for instance in found if instance is not None]
         return self.listing().many(self.view.get_session(), identities) if identities else []
 
     def members(self, instance: Any, key: str, limit: int) -> list[Any]:

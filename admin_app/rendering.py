@@ -15,7 +15,7 @@ import functools
 import json
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import sqlalchemy as sa
 from markupsafe import Markup, escape
@@ -38,6 +38,27 @@ Renderer = Callable[[ListedRow], Markup]
 
 RowLink = Callable[[Any], str | None]
 """The address of a row's page; None when this visitor has no such page."""
+
+
+class _Late:
+    """HTML that is made when a template prints it, and not before."""
+
+    def __init__(self, make: Callable[[], Markup]) -> None:
+        self._make = make
+
+    def __html__(self) -> str:
+        return self._make()
+
+    def __str__(self) -> str:
+        return self._make()
+
+
+def late(make: Callable[[], Markup]) -> Markup:
+    """What ``make`` gives, made when a template prints it: a host's own code may ask the template.
+
+    It stands where Markup stands, though only printing tells what it is.
+    """
+    return cast(Markup, _Late(make))
 
 
 class Links(Protocol):

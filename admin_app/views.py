@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import json
 import logging
 import os
 import secrets
@@ -476,10 +477,12 @@ class ModelView(FlaskAdminModelView):
 
     def lookup_for(self, relationship: orm.RelationshipProperty[Any]) -> forms.Lookup:
         """Where a form finds rows for ``relationship``; remembered under its name in URLs."""
-        name = relationship.key
+        name = reference = relationship.key
         if relationship.parent is not self.mapper and not self.mapper.isa(relationship.parent):
-            name = f"{relationship.parent.class_.__name__}.{name}"
-        loader = (getattr(self, "_form_ajax_refs", None) or {}).get(relationship.key)
+            owner = relationship.parent.class_.__name__
+            # Flask-Admin's name for a reference of an inline form.
+            name, reference = f"{owner}.{name}", f"{owner.lower()}-{name}"
+        loader = (getattr(self, "_form_ajax_refs", None) or {}).get(reference)
         return self._lookups.setdefault(name, RowLookup(self, name, relationship.mapper, loader))
 
     def lookup_for_table(self, column: Any) -> tuple[forms.Lookup, str] | None:
@@ -656,7 +659,8 @@ class ModelView(FlaskAdminModelView):
         offset = request.args.get("offset", 0, type=int)
         limit = min(max(1, request.args.get("limit", 10, type=int)), LOOKUP_SIZE)
         items, _ = found.search(request.args.get("query", ""), offset=max(0, offset), limit=limit)
-        return flask.jsonify([[i["id"], i["text"]] for i in items])
+        pairs = [[int(i["id"]) if found.has_numbers else i["id"], i["text"]] for i in items]
+        return flask.Response(json.dumps(pairs), mimetype="application/json")
 
     @expose("/ajax/update/", methods=("POST",))
     def ajax_update(self) -> ResponseReturnValue:
@@ -831,7 +835,7 @@ class ModelView(FlaskAdminModelView):
         if model is True:
             return f"{self.singular} is {done}.", self._return_url()
         message = f"{self.singular} “{inspection.label(self.mapper).of(model)}” is {done}."
-        back = self._return_url() if request.args.get("url") else None
+        back = self._kept_url()
         if done == "deleted":
             return message, self._return_url()
         if "_add_another" in request.form:
@@ -850,7 +854,14 @@ class ModelView(FlaskAdminModelView):
 
     def _return_url(self) -> str:
         target = request.form.get("url") or request.args.get("url")
-        return pages.safe_url(target, self.get_url(".index_view"))
+        return pages.safe_url(_path_of(target), self.get_url(".index_view"))
+
+    def _kept_url(self) -> str | None:
+        """``url`` of the request for the next page's address: None, or one that stays here."""
+        target = request.args.get("url")
+        if target is None or pages.safe_url(_path_of(target), "") == "":
+            return None if target is None else self.get_url(".index_view")
+        return target
 
     def _form_response(self, form: Any, model: Any, mode: str) -> ResponseReturnValue:
         rules = self._form_create_rules if mode == "create" else self._form_edit_rules
@@ -946,6 +957,11 @@ _VERBS = {
     "view": "see",
     "export": "export",
 }
+
+
+def _path_of(target: str | None) -> str | None:
+    """``target`` without the address of this host, with which Flask-Admin's links may begin."""
+    return target and target.removeprefix(request.host_url.rstrip("/"))
 
 
 def _plain(text: str, status: int) -> flask.Response:

@@ -92,7 +92,9 @@ class NumericCodec(Codec):
         self.attributes["inputmode"] = "decimal"
 
     def write(self, value: Any) -> str:
-        return format(value, "f") if isinstance(value, decimal.Decimal) else repr(value)
+        if isinstance(value, decimal.Decimal):
+            return format(value, "f")
+        return repr(value) if isinstance(value, float) else str(value)
 
     def read(self, text: str, dialect: str) -> Any:
         number = _decimal(text)
@@ -147,6 +149,9 @@ class DateCodec(Codec):
             return dt.date.fromisoformat(text.strip())
         except ValueError:
             raise ValueError("This is not a date; write it as 2026-11-24.") from None
+
+    def input_type_for(self, text: str) -> str:
+        return _native(text, "date", r"\d{4}-\d\d-\d\d")
 
 
 class TimeCodec(Codec):
@@ -361,13 +366,13 @@ class DecoratedCodec(Codec):
         self.attributes = inner.attributes
 
     def write(self, value: Any) -> str:
-        stored = self.type.process_bind_param(value, inspection.DIALECT)
+        stored = inspection.bound(self.type, value)
         return "" if stored is None else self.inner.write(stored)
 
     def read(self, text: str, dialect: str) -> Any:
         stored = self.inner.read(text, dialect)
         try:
-            return self.type.process_result_value(stored, inspection.DIALECT)
+            return inspection.loaded(self.type, stored)
         except (ValueError, TypeError, LookupError, ArithmeticError) as error:
             raise ValueError(f"This value does not fit: {error}.") from error
 
@@ -382,6 +387,8 @@ def codec_for(type_: sa.types.TypeEngine[Any]) -> Codec | None:
             return None
         if isinstance(type_, sa.Interval):
             return IntervalCodec()
+        if inspection.is_uuid(type_):
+            return UuidCodec(True)
         inner = codec_for(type_.impl_instance)
         return None if inner is None else DecoratedCodec(type_, inner)
     if isinstance(type_, sa.String):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import enum
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -63,6 +64,9 @@ class ModelConverter(AdminModelConverter):
         override = self._get_field_override(prop.key)
         if override is not None:
             return override(**self._override_arguments(column, kwargs))
+        if kwargs["validators"] and self._may_be_blank(column):
+            # Ours let nothing through that must not be empty; a host's must let what may be.
+            kwargs["validators"].append(wtforms.validators.Optional())
         choices = (getattr(self.view, "form_choices", None) or {}).get(prop.key)
         if choices:
             options = [c if isinstance(c, list | tuple) else (c, c) for c in choices]
@@ -78,14 +82,22 @@ class ModelConverter(AdminModelConverter):
     def _override_arguments(
         self, column: inspection.Column, kwargs: dict[str, Any]
     ) -> dict[str, Any]:
-        if column.is_nullable or column.is_generated:
+        if self._may_be_blank(column):
             kwargs["validators"].append(wtforms.validators.Optional())
-        elif not isinstance(column.type, sa.Boolean):
+        else:
             kwargs["validators"].append(wtforms.validators.InputRequired())
         default = _scalar_default(column)
         if default is not None:
             kwargs.setdefault("default", default)
         return kwargs
+
+    def _may_be_blank(self, column: inspection.Column) -> bool:
+        return column.is_nullable or column.is_generated or self._is_optional(column)
+
+    def _is_optional(self, column: inspection.Column) -> bool:
+        """Whether ``form_optional_types`` of the host lets a NOT NULL column be left blank."""
+        optional = tuple(getattr(self.view, "form_optional_types", None) or (sa.Boolean,))
+        return isinstance(column.type, optional)
 
     def _common(self, column: inspection.Column) -> dict[str, Any]:
         return {
@@ -115,6 +127,9 @@ class ModelConverter(AdminModelConverter):
             return ChoiceField(options=[(True, "yes"), (False, "no")], **common, **kwargs)
         if isinstance(type_, sa.Enum):
             return ChoiceField(options=enum_options(type_), **common, **kwargs)
+        choices = stored_choices(type_)
+        if choices is not None:
+            return ChoiceField(options=choices[0], text_of=choices[1], **common, **kwargs)
         target = self._key_target(mapper, column)
         if target is not None:
             return KeyPickerField(
@@ -130,6 +145,7 @@ class ModelConverter(AdminModelConverter):
         return ColumnField(
             codec=codec,
             is_secret=inspection.is_secret(column.key),
+            keeps_blank=inspection.is_text(type_) and self._is_optional(column),
             dialect=self.view.dialect_name,
             **common,
             **kwargs,
@@ -144,6 +160,9 @@ class ModelConverter(AdminModelConverter):
         try:
             referred = next(iter(column.foreign_keys)).column
         except sa.exc.SQLAlchemyError:
+            return None
+        if referred.table in mapper.tables and column.is_primary_key:
+            # The part of a joined-inheritance row, not another row.
             return None
         return self.view.lookup_for_table(referred)  # type: ignore[no-any-return]
 
@@ -189,6 +208,27 @@ def enum_options(type_: sa.Enum) -> list[tuple[Any, Any]]:
         (member, member.value if isinstance(member.value, str) else inspection.words(member.name))
         for member in type_.enum_class.__members__.values()
     ]
+
+
+def stored_choices(
+    type_: sa.types.TypeEngine[Any],
+) -> tuple[list[tuple[Any, Any]], Callable[[Any], str]] | None:
+    """Values of SQLAlchemy-Utils' ChoiceType with words, and how a value is sent; else None."""
+    choices = getattr(type_, "choices", None)
+    if not isinstance(type_, sa.types.TypeDecorator) or not choices:
+        return None
+    if type(type_).__name__ != "ChoiceType":
+        return None
+    stored = type_.process_bind_param
+
+    def text_of(value: Any) -> str:
+        return str(stored(value, inspection.DIALECT))
+
+    if isinstance(choices, enum.EnumMeta):
+        members: Any = choices.__members__.values()
+        return [(m, getattr(m, "label", None) or m.name) for m in members], text_of
+    read = type_.process_result_value
+    return [(read(code, inspection.DIALECT), words) for code, words in choices], text_of
 
 
 def relationship_is_nullable(mapper: orm.Mapper[Any], prop: orm.RelationshipProperty[Any]) -> bool:

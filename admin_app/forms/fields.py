@@ -20,6 +20,9 @@ from admin_app.forms.codecs import Codec, JsonCodec, TextCodec
 NEEDED = "A value is needed."
 MULTILINE = "\n\r"
 
+FLASK_ADMIN_BLANK = "__None"
+"""What Flask-Admin's forms, and scripts written for them, send for nothing chosen."""
+
 
 def is_stored(instance: Any) -> bool:
     state = sa.inspect(instance, raiseerr=False)
@@ -126,6 +129,7 @@ class ColumnField(ModelFieldMixin, wtforms.Field):
         is_generated: bool = False,
         is_key: bool = False,
         is_secret: bool = False,
+        keeps_blank: bool = False,
         dialect: Callable[[], str] = lambda: "",
         **kwargs: Any,
     ) -> None:
@@ -135,8 +139,9 @@ class ColumnField(ModelFieldMixin, wtforms.Field):
         self.is_generated = is_generated
         self.is_key = is_key
         self.is_secret = is_secret
+        self.keeps_blank = keeps_blank and not is_nullable
         self.dialect = dialect
-        if not is_nullable and not is_generated:
+        if not is_nullable and not is_generated and not self.keeps_blank:
             self.flags.required = True
 
     def text(self) -> str:
@@ -159,6 +164,10 @@ class ColumnField(ModelFieldMixin, wtforms.Field):
     def take(self, valuelist: Sequence[Any]) -> None:
         typed = str(valuelist[0])
         shown = self._shown_text()
+        if typed == "" and self.keeps_blank:
+            self.data = ""
+            self.is_changed = self.object_data != ""
+            return
         if self.is_editing and self.object_data == "" and typed == "":
             return
         if _same_lines(typed) == _same_lines(shown) and (self.is_editing or not typed):
@@ -269,14 +278,16 @@ class ChoiceField(ModelFieldMixin, wtforms.Field):
         validators: Any = None,
         *,
         options: Sequence[tuple[Any, Any]],
+        text_of: Callable[[Any], str] | None = None,
         is_nullable: bool = True,
         is_generated: bool = False,
         is_key: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(label, validators, **kwargs)
-        self.by_text = {_option_text(value): value for value, _ in options}
-        self.words = {_option_text(value): str(words) for value, words in options}
+        self.text_of = text_of or _option_text
+        self.by_text = {self.text_of(value): value for value, _ in options}
+        self.words = {self.text_of(value): str(words) for value, words in options}
         self.blank = "" if "" not in self.by_text else "(none)"
         self.is_nullable = is_nullable
         self.is_generated = is_generated
@@ -285,11 +296,11 @@ class ChoiceField(ModelFieldMixin, wtforms.Field):
             self.flags.required = True
 
     def _shown_text(self) -> str:
-        return self.blank if self.object_data is None else _option_text(self.object_data)
+        return self.blank if self.object_data is None else self.text_of(self.object_data)
 
     def iter_choices(self) -> Iterable[tuple[str, str, bool]]:
         """Text to send, words to show and whether it is the chosen one, of each option."""
-        chosen = self.blank if self.data is None else _option_text(self.data)
+        chosen = self.blank if self.data is None else self.text_of(self.data)
         if self.raw_data:
             chosen = str(self.raw_data[0])
         if self.is_nullable or self.object_data is None:
@@ -302,6 +313,8 @@ class ChoiceField(ModelFieldMixin, wtforms.Field):
 
     def take(self, valuelist: Sequence[Any]) -> None:
         text = str(valuelist[0])
+        if text == FLASK_ADMIN_BLANK and text not in self.by_text:
+            text = self.blank
         if text == self._shown_text() and (self.is_editing or text == self.blank):
             if text == self.blank and not self.is_nullable and not self.is_generated:
                 raise ValueError(NEEDED)

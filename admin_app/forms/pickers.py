@@ -14,7 +14,7 @@ from sqlalchemy import orm
 
 from admin_app import inspection, rendering
 from admin_app.errors import NotFound
-from admin_app.forms.fields import NEEDED, ModelFieldMixin, attributes_html
+from admin_app.forms.fields import FLASK_ADMIN_BLANK, NEEDED, ModelFieldMixin, attributes_html
 
 MEMBERS_LIMIT = 500
 """Members of a collection that a form lets edit; a longer one is shown as a number."""
@@ -30,6 +30,9 @@ class Lookup(Protocol):
 
     def fetch(self, identities: Sequence[tuple[Any, ...]]) -> list[Any]:
         """The instances with these identities; those out of reach are left out."""
+
+    def words(self, instance: Any) -> str:
+        """What the row of ``instance`` is called here."""
 
     def members(self, instance: Any, key: str, limit: int) -> list[Any]:
         """At most ``limit`` members of the collection ``key`` of ``instance``."""
@@ -117,8 +120,8 @@ class PickerField(ModelFieldMixin, wtforms.Field):
     def chosen(self) -> list[tuple[str, str]]:
         """Identity text and label of what is chosen now."""
         instances = self.data if self.is_multiple else [self.data] if self.data is not None else []
-        label = inspection.label(self.lookup.mapper)
-        return [(t, label.of(i)) for t, i in zip(self._texts(instances), instances, strict=True)]
+        words = self.lookup.words
+        return [(t, words(i)) for t, i in zip(self._texts(instances), instances, strict=True)]
 
     def text(self) -> str:
         if self.raw_data:
@@ -140,8 +143,10 @@ class PickerField(ModelFieldMixin, wtforms.Field):
             sent = [unquote(t) for v in valuelist for t in str(v).split(",") if t.strip()]
         else:
             sent = [str(valuelist[0])] if str(valuelist[0]).strip() else []
-        sent = list(dict.fromkeys(t.strip() if t.strip() else t for t in sent))
         shown = self._texts(self.shown_instances)
+        # Spaces around what was typed mean nothing, but a CHAR(5) key is padded with them.
+        sent = list(dict.fromkeys(t if t in shown else t.strip() or t for t in sent))
+        sent = [] if sent == [FLASK_ADMIN_BLANK] else sent
         if set(sent) == set(shown):
             if not sent and not self.is_nullable and not self.is_multiple:
                 raise ValueError(NEEDED)
@@ -162,7 +167,11 @@ class PickerField(ModelFieldMixin, wtforms.Field):
             raise ValueError(error.sentence) from error
         known = dict(zip(self._texts(self.shown_instances), self.shown_instances, strict=True))
         missing = [i for t, i in zip(sent, identities, strict=True) if t not in known]
-        known |= {t: i for i in self.lookup.fetch(missing) for t in self._texts([i])}
+        for instance in self.lookup.fetch(missing):
+            for text in self._texts([instance]):
+                known[text] = instance
+                # Typed by hand, a CHAR(5) key comes without the spaces that it is padded with.
+                known.setdefault(text.rstrip(), instance)
         absent = [t for t in sent if t not in known]
         if absent:
             raise ValueError(
