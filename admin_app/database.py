@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any, Literal
 
@@ -161,11 +162,32 @@ def engine_options(url: sa.URL) -> dict[str, Any]:
 
 
 def listen(engine: sa.Engine) -> None:
-    """Make a SQLite ``engine`` keep foreign keys and transactions; others need nothing."""
-    if engine.dialect.name != "sqlite" or event.contains(engine, "connect", _open_sqlite):
-        return
-    event.listen(engine, "connect", _open_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    """Make SQLite keep foreign keys and transactions, and psycopg2 hand over every date."""
+    if engine.dialect.name == "sqlite" and not event.contains(engine, "connect", _open_sqlite):
+        event.listen(engine, "connect", _open_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    if engine.driver == "psycopg2" and not event.contains(engine, "connect", _open_psycopg2):
+        event.listen(engine, "connect", _open_psycopg2)
+
+
+def _open_psycopg2(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+    # A typing error such as the year 20202 is a date to PostgreSQL but none to Python, and one of
+    # them would make a whole list unreadable. It comes as the text that PostgreSQL has for it.
+    from psycopg2 import extensions  # type: ignore[import-untyped]
+
+    for cast in (extensions.PYDATE, extensions.PYDATETIME, extensions.PYDATETIMETZ):
+        tolerant = extensions.new_type(cast.values, cast.name, _or_text(cast))
+        extensions.register_type(tolerant, connection)
+
+
+def _or_text(cast: Callable[..., Any]) -> Callable[..., Any]:
+    def read(text: str | None, cursor: Any) -> Any:
+        try:
+            return cast(text, cursor)
+        except (ValueError, OverflowError):
+            return text
+
+    return read
 
 
 def _open_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:

@@ -8,6 +8,7 @@ without a key, a SQL view) is mapped for reading only.
 
 from __future__ import annotations
 
+import decimal
 import keyword
 import logging
 import re
@@ -20,6 +21,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import orm
+from sqlalchemy.dialects import sqlite
 
 from admin_app.database import Base
 
@@ -29,7 +31,8 @@ NO_KEY = "This table has no primary key, so its rows can be read but not changed
 VIEW = "This is a view of the database: its rows can be read but not changed here."
 
 # What SQLAlchemy keeps on every mapped class for itself, or Flask-SQLAlchemy on its own.
-_RESERVED = {"metadata", "registry", "query", "query_class", "type_annotation_map"}
+# The last is the name of another field in every form.
+_RESERVED = {"metadata", "registry", "query", "query_class", "type_annotation_map", "csrf_token"}
 
 Key = tuple[sa.Column[Any], ...]
 
@@ -110,7 +113,7 @@ def reflect(engine: sa.Engine, schema: str | None = None) -> Reflected:
     views = _load(engine, metadata, schema)
     entities = {}
     for table in sorted(metadata.tables.values(), key=lambda table: table.key):
-        entity = _entity(table, is_view=table in views)
+        entity = _entity(table, table in views, engine.dialect.name)
         if entity is not None:
             entities[table] = entity
     links = _links(entities)
@@ -125,24 +128,128 @@ def reflect(engine: sa.Engine, schema: str | None = None) -> Reflected:
 
 def _load(engine: sa.Engine, metadata: sa.MetaData, schema: str | None) -> set[sa.Table]:
     """Fill ``metadata`` and tell which of its tables are views."""
-    excluded = {"alembic_version", *Base.metadata.tables}
     with warnings.catch_warnings(record=True) as told, engine.connect() as connection:
         warnings.simplefilter("always")
+        excluded = {"alembic_version", *Base.metadata.tables, *_partitions(connection, schema)}
         metadata.reflect(
             connection,
             schema=schema,
-            views=True,
             resolve_fks=False,
             only=lambda name, _: name not in excluded,
         )
         _follow_foreign_keys(connection, metadata)
-        inspector = sa.inspect(connection)
-        names = set(inspector.get_view_names(schema))
-        with suppress(NotImplementedError):
-            names |= set(inspector.get_materialized_view_names(schema))
+        views = _load_views(connection, metadata, schema)
+    if engine.dialect.name == "sqlite":
+        for table in metadata.tables.values():
+            for column in table.columns:
+                column.type = _tolerant(column.type)
     for warning in told:
         log.warning("While reflecting: %s", warning.message)
-    return {table for table in metadata.tables.values() if table.name in names}
+    return views
+
+
+def _load_views(
+    connection: sa.Connection, metadata: sa.MetaData, schema: str | None
+) -> set[sa.Table]:
+    inspector = sa.inspect(connection)
+    names = set(inspector.get_view_names(schema))
+    with suppress(NotImplementedError):
+        names |= set(inspector.get_materialized_view_names(schema))
+    if not names:
+        return set()
+    options: dict[str, Any] = {"schema": schema, "resolve_fks": False}
+    try:
+        metadata.reflect(connection, views=True, only=lambda name, _: name in names, **options)
+    except sa.exc.DBAPIError:
+        # SQLite keeps views whose tables are gone. To find them, each is tried by itself.
+        for name in sorted(names):
+            try:
+                sa.Table(name, metadata, autoload_with=connection, **options)
+            except sa.exc.DBAPIError as error:
+                log.warning("The view %s is left out: %s", name, error.orig)
+    return {t for t in metadata.tables.values() if t.schema == schema and t.name in names}
+
+
+class _AsStored:
+    """Gives a value that is none of its type as it is: SQLite stores anything in any column."""
+
+    def adapt(self, cls: type[Any], **kw: Any) -> Any:
+        # A dialect would change it for its driver's own type, which is not as tolerant.
+        return super().adapt(type(self), **kw)  # type: ignore[misc]
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Any:
+        process = self._read(dialect, coltype)
+
+        def read(value: Any) -> Any:
+            try:
+                return process(value)
+            except (ValueError, TypeError, ArithmeticError):
+                return value
+
+        return process and read
+
+    def _read(self, dialect: sa.Dialect, coltype: object) -> Any:
+        return super().result_processor(dialect, coltype)  # type: ignore[misc]
+
+
+class _Date(_AsStored, sqlite.DATE):
+    pass
+
+
+class _Time(_AsStored, sqlite.TIME):
+    pass
+
+
+class _DateTime(_AsStored, sqlite.DATETIME):
+    pass
+
+
+class _Json(_AsStored, sqlite.JSON):
+    pass
+
+
+class _Numeric(_AsStored, sa.NUMERIC[Any]):
+    """Decimals as they are: SQLAlchemy rounds SQLite's to ten places, or to what was declared."""
+
+    def _read(self, dialect: sa.Dialect, coltype: object) -> Any:
+        places = None if self.scale is None else decimal.Decimal(1).scaleb(-self.scale)
+
+        def read(value: Any) -> Any:
+            if not isinstance(value, int | float):
+                return value
+            number = decimal.Decimal(str(value))
+            if places is not None and number.is_finite() and number == number.quantize(places):
+                return number.quantize(places)
+            return number
+
+        return read
+
+
+_TOLERANT: tuple[tuple[Any, Any], ...] = (
+    (sa.DateTime, _DateTime),
+    (sa.Date, _Date),
+    (sa.Time, _Time),
+    (sa.JSON, _Json),
+)
+
+
+def _tolerant(type_: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
+    if isinstance(type_, sa.Numeric) and not isinstance(type_, sa.Float):
+        return _Numeric(type_.precision, type_.scale)
+    return next((made() for wide, made in _TOLERANT if isinstance(type_, wide)), type_)
+
+
+def _partitions(connection: sa.Connection, schema: str | None) -> Iterable[str]:
+    """Tables that hold a part of another, where their rows are seen already."""
+    if connection.dialect.name != "postgresql":
+        return ()
+    return connection.scalars(
+        sa.text(
+            "SELECT relname FROM pg_catalog.pg_class WHERE relispartition AND relnamespace ="
+            " (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = :schema)"
+        ),
+        {"schema": schema or connection.dialect.default_schema_name},
+    )
 
 
 def _follow_foreign_keys(connection: sa.Connection, metadata: sa.MetaData) -> None:
@@ -183,22 +290,52 @@ def _drop(constraint: sa.ForeignKeyConstraint) -> None:
         constraint.table.foreign_keys.discard(element)
 
 
-def _entity(table: sa.Table, is_view: bool) -> _Entity | None:
+def _entity(table: sa.Table, is_view: bool, dialect: str) -> _Entity | None:
     note = VIEW if is_view else None
     key: Key = tuple(table.primary_key.columns)
     if not key and not is_view:
         key = next((key for key in _unique_keys(table) if not any(c.nullable for c in key)), ())
         note = None if key else NO_KEY
+    columns = list(table.columns)
+    places: Key = ()
+    if not key and not is_view and columns:
+        key = places = _places(table, dialect)
     if not key:
         # Whatever can be compared tells rows apart well enough to read them.
-        key = tuple(column for column in table.columns if _is_hashable(column.type))
+        key = tuple(column for column in columns if _is_comparable(column.type))
     if not key:
         log.warning("%s is left out: nothing in it tells its rows apart.", table)
         return None
     entity = _Entity(table, key, note)
-    for column in table.columns:
+    for column in columns:
         entity.attributes[entity.free(column.name)] = column
+    # Pages do not show what begins with an underscore.
+    entity.attributes |= {f"_{column.name.strip('_')}": column for column in places}
     return entity
+
+
+class _Tid(sa.types.UserDefinedType[str]):
+    """Where PostgreSQL keeps a row, such as ``(0,1)``."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **kw: Any) -> str:
+        return "TID"
+
+
+def _places(table: sa.Table, dialect: str) -> Key:
+    """The columns that every table has unasked and that tell equal rows apart by their place."""
+    taken = {column.name.lower() for column in table.columns}
+    places: list[sa.Column[Any]] = []
+    if dialect == "postgresql":
+        places += [sa.Column("tableoid", sa.Integer), sa.Column("ctid", _Tid)]
+    elif dialect == "sqlite":
+        names = [name for name in ("rowid", "_rowid_", "oid") if name not in taken]
+        places += [sa.Column(name, sa.Integer) for name in names[:1]]
+    for column in places:
+        column.system = True
+        table.append_column(column)
+    return tuple(places)
 
 
 def _unique_keys(table: sa.Table) -> Iterator[Key]:
@@ -215,11 +352,8 @@ def _unique_keys(table: sa.Table) -> Iterator[Key]:
             yield tuple(index.columns)
 
 
-def _is_hashable(type_: sa.types.TypeEngine[Any]) -> bool:
-    try:
-        return type_.python_type.__hash__ is not None
-    except NotImplementedError:
-        return False
+def _is_comparable(type_: sa.types.TypeEngine[Any]) -> bool:
+    return type_.hashable and not isinstance(type_, sa.types.NullType | sa.JSON)
 
 
 def _links(entities: dict[sa.Table, _Entity]) -> list[_Link]:
@@ -245,7 +379,8 @@ def _link_tables(
         columns = [column for link in sides for column in link.columns]
         if (
             len(sides) == 2
-            and len(columns) == len(set(columns)) == len(table.columns)
+            and len(columns) == len(set(columns))
+            and set(columns) == {column for column in table.columns if not column.system}
             and table not in referred
             and entities[table].note != VIEW
         ):
