@@ -49,7 +49,8 @@ check: $(DEV_READY) ## ruff, mypy and the layers; no test
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-docs: $(DEV_READY) ## check the documentation against the code
+docs: $(DEV_READY) ## write the page of options, and check the documentation against the code
+	@$(BIN)/python -m docs.generate_options
 	$(BIN)/python -m pytest tests/test_docs.py $(ARGS)
 
 bench: $(DEV_READY) ## measure against stock Flask-Admin
