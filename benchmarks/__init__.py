@@ -1,0 +1,1 @@
+"""Measurements against stock Flask-Admin, over the same rows in the same run."""
