@@ -186,6 +186,11 @@ def explain(error: Exception, mapper: orm.Mapper[Any] | None) -> WriteRefused | 
         )
     if isinstance(error, exc.IntegrityError):
         return _explain_integrity(error, mapper)
+    if isinstance(error, exc.InvalidRequestError) and "passive_deletes=True" in str(error):
+        return WriteRefused(
+            "The mapping does not say what becomes of the rows that belong to this one: "
+            "the relationship to them needs passive_deletes=True."
+        )
     if isinstance(error, AssertionError) and "blank-out primary key" in str(error):
         return WriteRefused(
             "Rows that are part of this one by their key still belong to it; delete them first."

@@ -170,7 +170,9 @@ class Column:
         if column.default is not None or column.server_default is not None or column.identity:
             return True
         table = column.table
-        return isinstance(table, sa.Table) and column is table._autoincrement_column
+        is_counted = isinstance(table, sa.Table) and column is table._autoincrement_column
+        # SQLAlchemy 2.0 says so of decimals, too, for which no database counts.
+        return is_counted and isinstance(stored_type(column.type), sa.Integer)
 
 
 @functools.cache
@@ -246,11 +248,68 @@ def foreign_key_relationships(mapper: orm.Mapper[Any]) -> types.MappingProxyType
             continue
         if relationship.viewonly:
             continue
+        kept = kept_columns(relationship)
         for local in relationship.local_columns:
             key = key_of(mapper, local)
-            if key is not None and local.foreign_keys:
+            if key is not None and local.foreign_keys and local not in kept:
                 written.setdefault(key, relationship.key)
     return types.MappingProxyType(written)
+
+
+def may_be_empty(relationship: orm.RelationshipProperty[Any]) -> bool:
+    """Whether a row may do without: not when every column that the relationship writes is needed."""
+    if relationship.direction is not orm.RelationshipDirection.MANYTOONE:
+        return True
+    return any(getattr(c, "nullable", True) for c in relationship.local_columns)
+
+
+def kept_columns(relationship: orm.RelationshipProperty[Any]) -> list[sa.ColumnElement[Any]]:
+    """The columns of an optional relationship that have to hold a value without it, too.
+
+    Parts of a composite foreign key that several share, as a tenant or a part of the own key.
+    """
+    if not may_be_empty(relationship):
+        return []
+    return [c for c in relationship.local_columns if not getattr(c, "nullable", True)]
+
+
+@functools.cache
+def referred(mapper: orm.Mapper[Any], key: str) -> tuple[orm.Mapper[Any], str] | None:
+    """The class and its unique attribute that a foreign key without relationship points to.
+
+    None when the attribute ``key`` is no such foreign key, or when no class maps its target.
+    """
+    column = columns(mapper)[key]
+    if len(column.foreign_keys) != 1 or key in foreign_key_relationships(mapper):
+        return None
+    foreign_key = next(iter(column.foreign_keys))
+    if foreign_key.constraint is not None and len(foreign_key.constraint.elements) > 1:
+        return None
+    try:
+        target = foreign_key.column
+    except sa.exc.SQLAlchemyError:
+        return None
+    if column.is_primary_key and target.table in mapper.tables:
+        # It holds the parts of a joined-inheritance row together.
+        return None
+    owners = [m for m in mapper.registry.mappers if m.local_table is target.table and not m.single]
+    for owner in sorted(owners, key=lambda m: m.class_.__qualname__):
+        target_key = key_of(owner, target)
+        if target_key is not None and _is_unique(owner, target):
+            return owner, target_key
+    return None
+
+
+def _is_unique(mapper: orm.Mapper[Any], column: sa.Column[Any]) -> bool:
+    if list(mapper.primary_key) == [column] or column.unique:
+        return True
+    table = column.table
+    rules = [*getattr(table, "constraints", ()), *getattr(table, "indexes", ())]
+    return any(
+        list(rule.columns) == [column]
+        for rule in rules
+        if isinstance(rule, sa.UniqueConstraint) or getattr(rule, "unique", False)
+    )
 
 
 @functools.cache

@@ -183,8 +183,7 @@ class Listing:
     def statement(self, state: ListState) -> Statement:
         """The rows of one page, with one row more than it shows, so that a next page is known."""
         statement = self.ordered(self.base(state.search), state.order)
-        statement = statement.add_columns(*(e for _, e in self._extras()))
-        statement = statement.options(*load_options(self.mapper, self.columns))
+        statement = self._with_extras(statement)
         return statement.limit(state.page_size + 1).offset(state.page * state.page_size)
 
     def ordered(self, statement: Statement, order: Sequence[Order]) -> Statement:
@@ -205,6 +204,29 @@ class Listing:
             if key not in named and inspection.is_orderable(column.type):
                 statement = statement.order_by(getattr(self.model, key))
         return statement
+
+    def _with_extras(self, statement: Statement) -> Statement:
+        """``statement`` with all that `columns` show: see `_extras`, `_referred`, `load_options`."""
+        statement = statement.add_columns(*(e for _, e in self._extras()))
+        for _, key, target, target_key in self._referred():
+            row = orm.aliased(target)
+            statement = (
+                statement.outerjoin(row, getattr(row, target_key) == getattr(self.model, key))
+                .add_columns(row)
+                .options(*label_options(target, row))
+            )
+        return statement.options(*load_options(self.mapper, self.columns))
+
+    def _referred(self) -> list[tuple[str, str, orm.Mapper[Any], str]]:
+        """The columns whose rows of another class are read along, for want of a relationship."""
+        found: list[tuple[str, str, orm.Mapper[Any], str]] = []
+        for path in self.columns:
+            if path.column is None or path.relationships or path.column.is_primary_key:
+                continue
+            target = inspection.referred(self.mapper, path.key)
+            if target is not None:
+                found.append((path.name, path.key, *target))
+        return found
 
     def _extras(self) -> list[tuple[str, sa.ColumnElement[Any]]]:
         extras: list[tuple[str, sa.ColumnElement[Any]]] = []
@@ -301,13 +323,17 @@ class Listing:
 
     def row(self, session: AnySession, identity: Sequence[Any]) -> ListedRow | None:
         """The row with ``identity`` and all that `columns` need, if it is in scope."""
-        statement = self.base().add_columns(*(e for _, e in self._extras()))
-        statement = statement.options(*load_options(self.mapper, self.columns))
+        statement = self._with_extras(self.base())
         statement = statement.where(*self._has_identity(identity))
         with _unreadable_keys(session):
             found = session.execute(statement).first()
             return None if found is None else self._listed(found)
         return None
+
+    def having(self, session: AnySession, key: str, value: Any) -> list[Any]:
+        """The instances in scope whose attribute ``key`` has ``value``."""
+        statement = self.base().where(getattr(self.model, key) == value)
+        return list(session.scalars(statement.options(*label_options(self.mapper))).unique())
 
     def many(self, session: AnySession, identities: Sequence[Sequence[Any]]) -> list[Any]:
         """The instances with these identities that are in scope, a thousand per statement."""
@@ -326,6 +352,7 @@ class Listing:
 
     def _listed(self, found: Any) -> ListedRow:
         names = [name for name, _ in self._extras()]
+        names += [name for name, *_ in self._referred()]
         return ListedRow(found[0], dict(zip(names, found[1 : len(names) + 1], strict=True)))
 
     def _has_identity(self, identity: Sequence[Any]) -> list[sa.ColumnElement[bool]]:
@@ -441,14 +468,18 @@ def form_options(mapper: orm.Mapper[Any], keys: Iterable[str]) -> list[Any]:
     return load_options(mapper, paths) + deferred
 
 
-def label_options(mapper: orm.Mapper[Any]) -> list[Any]:
-    """Loader options that let `inspection.label` name rows of ``mapper`` without a statement."""
+def label_options(mapper: orm.Mapper[Any], entity: Any = None) -> list[Any]:
+    """Loader options that let `inspection.label` name rows of ``mapper`` without a statement.
+
+    ``entity`` is the class, or the alias of it, that the rows are selected by.
+    """
+    entity = entity or mapper.class_
     options = [
-        orm.defer(getattr(mapper.class_, c.key))
+        orm.defer(getattr(entity, c.key))
         for c in inspection.columns(mapper).values()
         if inspection.is_binary(c.type)
     ]
-    return options + _needed_options(orm, mapper)
+    return options + _needed_options(orm, mapper, entity)
 
 
 def _label_path_options(
@@ -477,17 +508,18 @@ def _label_path_options(
     return [option, *deferred, *_needed_options(option, target)]
 
 
-def _needed_options(option: Any, mapper: orm.Mapper[Any]) -> list[Any]:
+def _needed_options(option: Any, mapper: orm.Mapper[Any], entity: Any = None) -> list[Any]:
     options: list[Any] = []
     for need in inspection.label(mapper).needs:
-        current, at = option, mapper
+        current, at, owner = option, mapper, entity or mapper.class_
         for key in need:
             relationship = inspection.relationships(at)[key]
             load = (
                 current.joinedload if inspection.is_to_one(relationship) else current.selectinload
             )
-            current = load(getattr(at.class_, key))
+            current = load(getattr(owner, key))
             at = relationship.mapper
+            owner = at.class_
         options.append(current)
     return options
 

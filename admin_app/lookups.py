@@ -87,6 +87,10 @@ class RowLookup:
             return [instance for instance in found if instance is not None]
         return self.listing().many(self.view.get_session(), identities) if identities else []
 
+    def find(self, key: str, value: Any) -> list[Any]:
+        """The instance whose attribute ``key``, which is unique, has ``value``, if in reach."""
+        return self.listing().having(self.view.get_session(), key, value)
+
     def members(self, instance: Any, key: str, limit: int) -> list[Any]:
         """At most ``limit`` members of the collection ``key`` of ``instance``."""
         return listings.members(self.view.get_session(), instance, key, limit)

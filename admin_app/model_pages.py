@@ -369,7 +369,7 @@ def details_page(view: Any, text: str, model: Any) -> c.DetailsPage:
         related=[
             _related(view, row.instance, relationship)
             for key, relationship in inspection.relationships(view.mapper).items()
-            if relationship.uselist and key not in shown and not key.startswith("_")
+            if key not in shown and not key.startswith("_")
         ],
         list_url=back,
         edit_url=view.url_for("edit", **place) if view.allows("change") else None,

@@ -235,7 +235,18 @@ def value_renderer(
         show = functools.partial(render, is_cut=is_cut)
     if type_formatters:
         show = _with_type_formatters(show, type_formatters)
+    target = inspection.referred(path.mapper, path.key) if path.column is not None else None
+    if target is not None:
+        return _referred_renderer(path.name, target[0], links, lambda row: show(get(row)))
     return lambda row: show(get(row))
+
+
+def _referred_renderer(
+    name: str, mapper: sa.orm.Mapper[Any], links: Links, plain: Renderer
+) -> Renderer:
+    """The row that a foreign key without relationship points to, where it was read along."""
+    show = _row_renderer(mapper, links)
+    return lambda row: plain(row) if row.extras.get(name) is None else show(row.extras[name])
 
 
 def _choice(choices: Mapping[Any, Any], value: Any) -> Any:
@@ -268,8 +279,21 @@ def _with_type_formatters(
 
 def _relationship_renderer(path: Path, links: Links) -> Callable[[Any], Markup]:
     assert path.relationship is not None
-    label = inspection.label(path.relationship.mapper)
-    url_of = links(path.relationship.mapper)
+
+    def render_many(value: Any) -> Markup:
+        if isinstance(value, int):
+            return escape(f"{value:,}") if value else NONE
+        return render(None if value is None else f"{len(value):,}")
+
+    return (
+        render_many if path.relationship.uselist else _row_renderer(path.relationship.mapper, links)
+    )
+
+
+def _row_renderer(mapper: sa.orm.Mapper[Any], links: Links) -> Callable[[Any], Markup]:
+    """The label of a row, leading to its page."""
+    label = inspection.label(mapper)
+    url_of = links(mapper)
 
     def render_one(value: Any) -> Markup:
         if value is None:
@@ -280,12 +304,7 @@ def _relationship_renderer(path: Path, links: Links) -> Callable[[Any], Markup]:
             return shown
         return Markup('<a class="link" href="{}">{}</a>').format(url, shown)
 
-    def render_many(value: Any) -> Markup:
-        if isinstance(value, int):
-            return escape(f"{value:,}") if value else NONE
-        return render(None if value is None else f"{len(value):,}")
-
-    return render_many if path.relationship.uselist else render_one
+    return render_one
 
 
 def getter(path: Path) -> Callable[[ListedRow], Any]:

@@ -455,8 +455,8 @@ class ModelView(FlaskAdminModelView):
             identity = inspection.identity_text(self.mapper).decode(text)
         except NotFound:
             return None
-        keys = self._form_keys if what == "change" and not lock else ()
-        options = () if lock else listing.form_options(self.mapper, keys)
+        keys = self._form_keys if what == "change" else ()
+        options = listing.form_options(self.mapper, keys)
         return self.get_listing(what).one(self.get_session(), identity, options=options, lock=lock)
 
     def _requested(self, what: str) -> tuple[str, Any]:
@@ -485,14 +485,10 @@ class ModelView(FlaskAdminModelView):
         loader = (getattr(self, "_form_ajax_refs", None) or {}).get(reference)
         return self._lookups.setdefault(name, RowLookup(self, name, relationship.mapper, loader))
 
-    def lookup_for_table(self, column: Any) -> tuple[forms.Lookup, str] | None:
-        """Where rows with the referred ``column`` are found, when it is some class's whole key."""
-        for mapper in self.mapper.registry.mappers:
-            if mapper.local_table is column.table and list(mapper.primary_key) == [column]:
-                key = inspection.identity_keys(mapper)[0]
-                name = f"{mapper.class_.__name__}.{column.name}"
-                return self._lookups.setdefault(name, RowLookup(self, name, mapper, None)), key
-        return None
+    def lookup_for_table(self, mapper: orm.Mapper[Any], key: str) -> forms.Lookup:
+        """Where a form finds rows for a foreign key without relationship to ``key``."""
+        name = f"{mapper.class_.__name__}.{key}"
+        return self._lookups.setdefault(name, RowLookup(self, name, mapper, None))
 
     def view_of(self, mapper: orm.Mapper[Any]) -> Any:
         """The view of another class in the same admin."""

@@ -155,16 +155,10 @@ class ModelConverter(AdminModelConverter):
         self, mapper: orm.Mapper[Any], column: inspection.Column
     ) -> tuple[Lookup, str] | None:
         """Where to pick the value of a foreign key without relationship from, and what to take."""
-        if len(column.foreign_keys) != 1 or not hasattr(self.view, "lookup_for_table"):
+        target = inspection.referred(mapper, column.key)
+        if target is None or not hasattr(self.view, "lookup_for_table"):
             return None
-        try:
-            referred = next(iter(column.foreign_keys)).column
-        except sa.exc.SQLAlchemyError:
-            return None
-        if referred.table in mapper.tables and column.is_primary_key:
-            # The part of a joined-inheritance row, not another row.
-            return None
-        return self.view.lookup_for_table(referred)  # type: ignore[no-any-return]
+        return self.view.lookup_for_table(*target), target[1]
 
     def _relationship(
         self, mapper: orm.Mapper[Any], prop: orm.RelationshipProperty[Any], kwargs: dict[str, Any]
@@ -172,7 +166,7 @@ class ModelConverter(AdminModelConverter):
         if prop.viewonly or prop.lazy in ("dynamic", "write_only"):
             return None
         kwargs["description"] = escape(self._get_description(prop.key, kwargs) or "")  # type: ignore[arg-type]
-        is_nullable = relationship_is_nullable(mapper, prop)
+        is_nullable = inspection.may_be_empty(prop)
         override = self._get_field_override(prop.key)
         if override is not None or "query_factory" in kwargs:
             kwargs["validators"].append(
@@ -184,7 +178,7 @@ class ModelConverter(AdminModelConverter):
             select: Any = super()._model_select_field
             return select(prop, bool(prop.uselist), prop.mapper.class_, **kwargs)
         is_key = (
-            any(c.primary_key for c in prop.local_columns)
+            any(c.primary_key for c in prop.local_columns if c not in inspection.kept_columns(prop))
             and not prop.uselist
             and (prop.direction is orm.RelationshipDirection.MANYTOONE)
         )
@@ -196,6 +190,7 @@ class ModelConverter(AdminModelConverter):
             is_nullable=is_nullable if allow_blank is None else bool(allow_blank),
             is_key=is_key,
             relationship_key=prop.key,
+            kept=_kept_keys(mapper, prop),
             **kwargs,
         )
 
@@ -231,11 +226,15 @@ def stored_choices(
     return [(read(code, inspection.DIALECT), words) for code, words in choices], text_of
 
 
-def relationship_is_nullable(mapper: orm.Mapper[Any], prop: orm.RelationshipProperty[Any]) -> bool:
-    """Whether the relationship may be left empty: not when it writes a column that is needed."""
-    if prop.direction is not orm.RelationshipDirection.MANYTOONE:
-        return True
-    return all(getattr(c, "nullable", True) for c in prop.local_columns)
+def _kept_keys(mapper: orm.Mapper[Any], prop: orm.RelationshipProperty[Any]) -> dict[str, str]:
+    """The attributes that an optional relationship shares and cannot empty, with their targets."""
+    kept = inspection.kept_columns(prop)
+    pairs = {
+        inspection.key_of(mapper, local): inspection.key_of(prop.mapper, remote)
+        for local, remote in prop.local_remote_pairs or ()
+        if local in kept
+    }
+    return {local: remote for local, remote in pairs.items() if local and remote}
 
 
 def _scalar_default(column: inspection.Column) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 from urllib.parse import quote, unquote
 
@@ -33,6 +34,9 @@ class Lookup(Protocol):
 
     def words(self, instance: Any) -> str:
         """What the row of ``instance`` is called here."""
+
+    def find(self, key: str, value: Any) -> list[Any]:
+        """The instance whose attribute ``key``, which is unique, has ``value``, if there is one."""
 
     def members(self, instance: Any, key: str, limit: int) -> list[Any]:
         """At most ``limit`` members of the collection ``key`` of ``instance``."""
@@ -85,6 +89,7 @@ class PickerField(ModelFieldMixin, wtforms.Field):
         is_nullable: bool = True,
         is_key: bool = False,
         relationship_key: str = "",
+        kept: Mapping[str, str] = MappingProxyType({}),
         **kwargs: Any,
     ) -> None:
         super().__init__(label, validators, **kwargs)
@@ -93,6 +98,7 @@ class PickerField(ModelFieldMixin, wtforms.Field):
         self.is_nullable = is_nullable
         self.is_key = is_key
         self.relationship_key = relationship_key
+        self.kept = kept
         self.is_cut = False
         if not is_nullable:
             self.flags.required = True
@@ -183,8 +189,12 @@ class PickerField(ModelFieldMixin, wtforms.Field):
         if not self.is_changed:
             return
         if not self.is_multiple:
-            setattr(obj, name, self.data)
+            self._set(obj, name)
             return
+        state = sa.inspect(obj)
+        if state.has_identity and name in state.unloaded:
+            # They were read for the form, and a relationship may forbid to be loaded by itself.
+            orm.attributes.set_committed_value(obj, name, self.shown_instances)
         members = orm.collections.collection_adapter(getattr(obj, name))
         present = list(members)
         for instance in present:
@@ -193,6 +203,25 @@ class PickerField(ModelFieldMixin, wtforms.Field):
         for instance in self.data:
             if instance not in present:
                 members.append_with_event(instance)
+
+
+    def _set(self, obj: Any, name: str) -> None:
+        """Set a relationship to one row, or empty it but for the columns that must not be."""
+        if self.data is None and self.kept:
+            mapper = sa.inspect(obj).mapper
+            for column in mapper.relationships[name].local_columns:
+                key = inspection.key_of(mapper, column)
+                if key is not None and key not in self.kept:
+                    setattr(obj, key, None)
+            return
+        for key, target_key in self.kept.items():
+            here, there = getattr(obj, key), getattr(self.data, target_key)
+            if here is not None and here != there:
+                raise ValueError(
+                    f"That row has the {inspection.words(key).lower()} “{there}”, "
+                    f"this one “{here}”."
+                )
+        setattr(obj, name, self.data)
 
 
 class KeyPickerField(PickerField):
@@ -204,22 +233,25 @@ class KeyPickerField(PickerField):
 
     def process_data(self, value: Any) -> None:
         self.key_value = value
-        found = [] if value is None else self.lookup.fetch([(value,)])
+        found = [] if value is None else self.lookup.find(self.target_key, value)
         self.shown_instances = found
         self.data = found[0] if found else None
         self.is_dangling = value is not None and not found
 
     def text(self) -> str:
         if not self.raw_data and self.is_dangling:
-            return inspection.identity_text(self.lookup.mapper).encode((self.key_value,))
+            return self._dangling_text()
         return super().text()
+
+    def _dangling_text(self) -> str:
+        """Stands for a row that is not there; no row has such a text for its key."""
+        return f".?{self.key_value}"
 
     _value = text
 
     def take(self, valuelist: Sequence[Any]) -> None:
         if self.is_dangling:
-            shown = inspection.identity_text(self.lookup.mapper).encode((self.key_value,))
-            if str(valuelist[0]) == shown:
+            if str(valuelist[0]) == self._dangling_text():
                 return
             if not str(valuelist[0]).strip() and self.is_nullable:
                 self.data, self.is_changed = None, True

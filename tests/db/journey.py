@@ -75,7 +75,8 @@ class Journey:
 
     def save_untouched(self, key: str) -> None:
         """Saving a form in which nobody touched anything writes nothing."""
-        assert self.change(key) == []
+        written = self.change(key)
+        assert written == [], written
 
     def delete(self, key: str) -> None:
         """See what would go, confirm, and have the row gone."""
@@ -117,7 +118,8 @@ class Journey:
             self.get(page, first)
         self.save_untouched(first)
         if typed:
-            assert columns_written(self.change(first, **typed)) == set(writes)
+            written = columns_written(self.change(first, **typed))
+            assert written == set(writes), written
             self.save_untouched(first)
         self.delete(first)
         self.delete_many(others)
