@@ -114,15 +114,28 @@ def objections(
     when there are none, no statement is issued. Values made by the database are not known yet, and
     what depends on them is not asked.
     """
-    mapper = sa.inspect(instance).mapper
-    values = _values(mapper, instance)
+    state = sa.inspect(instance)
+    values = known_values(instance)
     concerned = set(values) if changed is None else set(changed)
+    return objections_to(session, state.mapper, values, concerned, state.identity)
+
+
+def objections_to(
+    session: AnySession,
+    mapper: orm.Mapper[Any],
+    values: Mapping[str, Any],
+    concerned: set[str],
+    identity: tuple[Any, ...] | None = None,
+) -> dict[str, list[str]]:
+    """`objections` to a row of ``mapper`` with ``values`` by attribute.
+
+    ``identity`` is the row that they are to be written to, which may keep what it has.
+    """
     asked: list[tuple[Unique | Check, sa.ColumnElement[Any]]] = []
     for unique in uniques(mapper):
-        if concerned.intersection(unique.keys) and all(
-            values.get(k) is not None for k in unique.keys
-        ):
-            asked.append((unique, _is_taken(mapper, instance, unique, values)))
+        is_whole = all(values.get(k) is not None for k in unique.keys)
+        if is_whole and concerned.intersection(unique.keys):
+            asked.append((unique, _is_taken(mapper, unique, values, identity)))
     for check in checks(mapper):
         if concerned.intersection(check.keys) and all(k in values for k in check.keys):
             asked.append((check, _is_broken(mapper, check, values)))
@@ -162,9 +175,10 @@ def changed_keys(instance: Any) -> set[str]:
     return names | {key for key, relationship in covered.items() if relationship in names}
 
 
-def _values(mapper: orm.Mapper[Any], instance: Any) -> dict[str, Any]:
+def known_values(instance: Any) -> dict[str, Any]:
     """The values that a flush would write, by attribute, as far as they are known before it."""
     state = sa.inspect(instance)
+    mapper = state.mapper
     values: dict[str, Any] = {}
     for key, column in inspection.columns(mapper).items():
         if column.is_expression or column.is_readonly:
@@ -173,13 +187,21 @@ def _values(mapper: orm.Mapper[Any], instance: Any) -> dict[str, Any]:
             values[key] = state.dict[key]
         elif not state.has_identity and not column.is_generated:
             values[key] = None
-    for key, name in inspection.foreign_key_relationships(mapper).items():
-        if name in state.dict:
-            relationship = inspection.relationships(mapper)[name]
-            for local, remote in relationship.local_remote_pairs or ():
-                if inspection.key_of(mapper, local) == key:
-                    values[key] = _remote(relationship, state.dict[name], remote)
+    for name, relationship in inspection.relationships(mapper).items():
+        if name in state.dict and not relationship.uselist:
+            values |= key_values(relationship, state.dict[name])
     return {k: v for k, v in values.items() if not isinstance(v, sa.ClauseElement)}
+
+
+def key_values(relationship: orm.RelationshipProperty[Any], target: Any) -> dict[str, Any]:
+    """The foreign key attributes that pointing a many-to-one relationship at ``target`` sets."""
+    found: dict[str, Any] = {}
+    covered = inspection.foreign_key_relationships(relationship.parent)
+    for local, remote in relationship.local_remote_pairs or ():
+        key = inspection.key_of(relationship.parent, local)
+        if key is not None and covered.get(key) == relationship.key:
+            found[key] = _remote(relationship, target, remote)
+    return found
 
 
 def _remote(relationship: orm.RelationshipProperty[Any], target: Any, remote: Any) -> Any:
@@ -188,15 +210,16 @@ def _remote(relationship: orm.RelationshipProperty[Any], target: Any, remote: An
 
 
 def _is_taken(
-    mapper: orm.Mapper[Any], instance: Any, unique: Unique, values: Mapping[str, Any]
+    mapper: orm.Mapper[Any],
+    unique: Unique,
+    values: Mapping[str, Any],
+    identity: tuple[Any, ...] | None,
 ) -> sa.ColumnElement[bool]:
     model = mapper.class_
-    # A key may not be taken by a row of a sibling class either, thus the base is asked.
     same = [getattr(model, k) == values[k] for k in unique.keys]
-    state = sa.inspect(instance)
-    if state.identity is not None:
+    if identity is not None:
         keys = inspection.identity_keys(mapper)
-        others = [getattr(model, k) != v for k, v in zip(keys, state.identity, strict=True)]
+        others = [getattr(model, k) != v for k, v in zip(keys, identity, strict=True)]
         same.append(sa.or_(*others))
     return sa.exists(sa.select(sa.literal(1)).select_from(model).where(*same))
 

@@ -20,12 +20,15 @@ from typing import Any, Protocol, cast
 import sqlalchemy as sa
 from markupsafe import Markup, escape
 
-from admin_app import inspection
+from admin_app import inspection, moments
 from admin_app.inspection import Path
 from admin_app.listing import ListedRow
 
 CUT = 80
 """Characters of a long value that a list shows; the rest is in its title."""
+
+RELATED_CUT = 28
+"""Characters of a related row's label that the style sheet leaves room for in a list."""
 
 TITLE_CUT = 600
 
@@ -82,7 +85,7 @@ def render(value: Any, *, is_cut: bool = True) -> Markup:
     if isinstance(value, enum.Enum):
         return Markup('<span class="tag">{}</span>').format(_enum_text(value))
     if isinstance(value, dt.datetime):
-        return Markup('<time datetime="{}">{}</time>').format(value.isoformat(), moment(value))
+        return _time(value)
     if isinstance(value, dt.date | dt.time):
         return escape(value.isoformat())
     if isinstance(value, dt.timedelta):
@@ -117,10 +120,20 @@ def long_text(value: str) -> Markup:
     return escape(value)
 
 
+def _time(value: dt.datetime) -> Markup:
+    """A date with its time; a moment reads as in the visitor's zone, with its offset in reach."""
+    if value.tzinfo is None:
+        return Markup('<time datetime="{}">{}</time>').format(value.isoformat(), moment(value))
+    here = moments.local(value)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        value.isoformat(), here.isoformat(" "), moment(here)
+    )
+
+
 def moment(value: dt.datetime) -> str:
-    """Date and time to the minute, finer only where there is something finer."""
+    """Date and time to the minute, finer only where there is something finer, no offset."""
     precision = "microseconds" if value.microsecond else "seconds" if value.second else "minutes"
-    return value.isoformat(" ", precision)
+    return value.replace(tzinfo=None).isoformat(" ", precision)
 
 
 def duration(value: dt.timedelta) -> str:
@@ -199,6 +212,8 @@ def by_type(type_: sa.types.TypeEngine[Any], *, is_cut: bool) -> Callable[[Any],
         return lambda value: NONE if value is None else structure(value, is_cut=is_cut)
     if isinstance(stored, sa.Numeric) and not isinstance(stored, sa.Float):
         return _number(stored.scale)
+    if isinstance(stored, sa.DateTime) and stored.timezone and not is_decorated:
+        return lambda value: NONE if value is None else _time(moments.local(value))
     if isinstance(stored, sa.Integer | sa.Float) and not is_decorated:
         return _number(None)
     return functools.partial(render, is_cut=is_cut)
@@ -298,11 +313,12 @@ def _row_renderer(mapper: sa.orm.Mapper[Any], links: Links) -> Callable[[Any], M
     def render_one(value: Any) -> Markup:
         if value is None:
             return NONE
-        shown = text(label.of(value))
-        url = url_of(value)
+        words = label.of(value)
+        shown, url = text(words), url_of(value)
         if url is None:
             return shown
-        return Markup('<a class="link" href="{}">{}</a>').format(url, shown)
+        title = Markup(' title="{}"').format(words) if RELATED_CUT < len(words) <= CUT else ""
+        return Markup('<a class="link" href="{}"{}>{}</a>').format(url, title, shown)
 
     return render_one
 

@@ -20,12 +20,13 @@ from flask import g, request
 from flask.typing import ResponseReturnValue
 from werkzeug.utils import redirect
 
-from admin_app import changes
+from admin_app import changes, constraints
 from admin_app.errors import WriteRefused
 
 log = logging.getLogger(__name__)
 
 TOKEN = "_form_token"
+
 
 def new_token() -> str:
     """A token for a form that is about to be shown."""
@@ -61,6 +62,11 @@ def response(answer: Callable[[], tuple[str, str]]) -> ResponseReturnValue:
 def is_answered() -> bool:
     """Whether the request has been saved, by itself or by another that sent the same form."""
     return "admin_answer" in g
+
+
+def is_refused() -> bool:
+    """Whether this request has been told already what the database or its rules object to."""
+    return "admin_refused" in g
 
 
 def _response(answer: str) -> ResponseReturnValue:
@@ -114,9 +120,7 @@ def _fault(view: Any) -> WriteRefused:
     error_id = secrets.token_hex(4)
     log.exception("Error %s while saving a %s", error_id, view.model.__name__)
     g.admin_status = 500
-    return WriteRefused(
-        f"The application's own code failed (error {error_id}). Nothing was saved."
-    )
+    return WriteRefused(f"The application's own code failed (error {error_id}). Nothing was saved.")
 
 
 def _forget_changes(view: Any, instance: Any) -> None:
@@ -126,8 +130,28 @@ def _forget_changes(view: Any, instance: Any) -> None:
             view.get_session().expire(instance)
 
 
+def add_objections(view: Any, form: Any, instance: Any) -> None:
+    """Tell, beside what a form got wrong, which rules of the table its other values break.
+
+    So everything can be mended at once. ``instance`` is the row at hand, None for a new one.
+    """
+    if not hasattr(form, "valid_values"):
+        return
+    values = form.valid_values(view.mapper)
+    if not values:
+        return
+    known = {} if instance is None else constraints.known_values(instance)
+    identity = None if instance is None else sa.inspect(instance).identity
+    found = constraints.objections_to(
+        view.get_session(), view.mapper, known | values, set(values), identity
+    )
+    if found:
+        refuse(form, WriteRefused("The table's rules do not allow this.", found))
+
+
 def refuse(form: Any, refusal: WriteRefused) -> None:
     """Put the sentences of a refusal where the operator looks: at the fields, else on the page."""
+    g.admin_refused = True
     untold = dict(refusal.fields)
     for field in form or ():
         sentences = untold.pop(getattr(field, "short_name", field.name), None)

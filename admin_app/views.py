@@ -860,6 +860,8 @@ class ModelView(FlaskAdminModelView):
         return target
 
     def _form_response(self, form: Any, model: Any, mode: str) -> ResponseReturnValue:
+        if is_form_submitted() and form.errors and not saving.is_refused():
+            saving.add_objections(self, form, model)
         rules = self._form_create_rules if mode == "create" else self._form_edit_rules
         page = model_pages.form_page(self, form, model, mode)
         html = self.render(

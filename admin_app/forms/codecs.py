@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from admin_app import inspection, rendering
+from admin_app import inspection, moments, rendering
 
 _LIMITS = {"small": 2**15, "int": 2**31, "big": 2**63}
 
@@ -175,7 +175,9 @@ class TimeCodec(Codec):
 
 
 class DateTimeCodec(Codec):
-    """Moments. In a column with a time zone they carry an offset; without one UTC is meant."""
+    """Dates with times. In a column with a time zone they are moments: shown with the offset of
+    the reader's zone, and read in that zone unless an offset is typed.
+    """
 
     input_type = "datetime-local"
 
@@ -190,7 +192,7 @@ class DateTimeCodec(Codec):
     def write(self, value: Any) -> str:
         if not isinstance(value, dt.datetime):
             return str(value)
-        return value.isoformat(" " if self.is_aware else "T")
+        return moments.local(value).isoformat(" ") if self.is_aware else value.isoformat()
 
     def read(self, text: str, dialect: str) -> dt.datetime:
         try:
@@ -202,11 +204,12 @@ class DateTimeCodec(Codec):
             if value.tzinfo is not None:
                 raise ValueError("This column has no time zone; leave the offset out.")
             return value
-        if value.tzinfo is None:
-            value = value.replace(tzinfo=dt.UTC)
-        if dialect == "postgresql":
-            return value
-        return value.astimezone(dt.UTC).replace(tzinfo=None)
+        try:
+            moment = moments.typed(value).astimezone(dt.UTC)
+        except OverflowError:
+            raise ValueError("This moment lies before or after what can be stored.") from None
+        # Only PostgreSQL keeps a zone; elsewhere what is stored is UTC without saying so.
+        return moment if dialect == "postgresql" else moment.replace(tzinfo=None)
 
     def input_type_for(self, text: str) -> str:
         if self.is_aware:

@@ -14,9 +14,9 @@ from markupsafe import escape
 from sqlalchemy import orm
 from wtforms.fields.core import UnboundField
 
-from admin_app import inspection
+from admin_app import constraints, inspection
 from admin_app.errors import InvalidRequest
-from admin_app.forms.codecs import codec_for
+from admin_app.forms.codecs import TextCodec, codec_for
 from admin_app.forms.fields import (
     BinaryField,
     CheckboxField,
@@ -142,11 +142,18 @@ class ModelConverter(AdminModelConverter):
         codec = codec_for(type_)
         if codec is None:
             return ReadOnlyField(**kwargs)
+        limit = constraints.limits(mapper).get(column.key)
+        if limit is not None and limit.choices and isinstance(codec, TextCodec):
+            options = [(choice, choice) for choice in limit.choices]
+            return ChoiceField(options=options, **common, **kwargs)
+        if limit is not None:
+            kwargs["description"] = kwargs.get("description") or limit.sentence
         return ColumnField(
             codec=codec,
             is_secret=inspection.is_secret(column.key),
             keeps_blank=inspection.is_text(type_) and self._is_optional(column),
             dialect=self.view.dialect_name,
+            limit=limit,
             **common,
             **kwargs,
         )

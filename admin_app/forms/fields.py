@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 from werkzeug.datastructures import FileStorage
 
 from admin_app import rendering
+from admin_app.constraints import Limit
 from admin_app.forms.codecs import Codec, JsonCodec, TextCodec
 
 NEEDED = "A value is needed."
@@ -131,6 +132,7 @@ class ColumnField(ModelFieldMixin, wtforms.Field):
         is_secret: bool = False,
         keeps_blank: bool = False,
         dialect: Callable[[], str] = lambda: "",
+        limit: Limit | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(label, validators, **kwargs)
@@ -141,6 +143,7 @@ class ColumnField(ModelFieldMixin, wtforms.Field):
         self.is_secret = is_secret
         self.keeps_blank = keeps_blank and not is_nullable
         self.dialect = dialect
+        self.limit = limit
         if not is_nullable and not is_generated and not self.keeps_blank:
             self.flags.required = True
 
@@ -181,7 +184,10 @@ class ColumnField(ModelFieldMixin, wtforms.Field):
             return
         if "\0" in typed or any("\ud800" <= c <= "\udfff" for c in typed):
             raise ValueError("This holds a character that cannot be stored.")
-        self.data = self.codec.read(_with_line_ends(typed, shown), self.dialect())
+        value = self.codec.read(_with_line_ends(typed, shown), self.dialect())
+        if self.limit is not None and self.limit.refuses(value):
+            raise ValueError(self.limit.sentence)
+        self.data = value
         self.is_changed = True
 
     def _clear(self) -> None:

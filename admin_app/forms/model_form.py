@@ -7,8 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 import wtforms
 from flask_admin.model.fields import InlineFieldList, InlineModelFormField
+from sqlalchemy import orm
 
-from admin_app import inspection
+from admin_app import constraints, inspection
 from admin_app.errors import WriteRefused
 from admin_app.forms.fields import BinaryField, ModelFieldMixin, ReadOnlyField, is_stored
 from admin_app.forms.pickers import PickerField
@@ -50,6 +51,20 @@ class ModelFormMixin:
                 field.process(formdata, values[key], extra_filters=extra)
             else:
                 field.process(formdata, extra_filters=extra)
+
+    def valid_values(self, mapper: orm.Mapper[Any]) -> dict[str, Any]:
+        """By column attribute, what the fields hold that were sent, changed and well-formed."""
+        values: dict[str, Any] = {}
+        for field in self._fields.values():  # type: ignore[attr-defined]
+            key = field.name.removeprefix(self._prefix)  # type: ignore[attr-defined]
+            if field.errors or not getattr(field, "is_changed", False):
+                continue
+            relationship = inspection.relationships(mapper).get(key)
+            if key in inspection.columns(mapper) and not isinstance(field, PickerField):
+                values[key] = field.data
+            elif relationship is not None and not relationship.uselist:
+                values |= constraints.key_values(relationship, field.data)
+        return values
 
     def populate_obj(self, obj: Any) -> None:
         """Set the attributes whose fields were sent and changed; every other one is left alone.

@@ -204,7 +204,6 @@ class PickerField(ModelFieldMixin, wtforms.Field):
             if instance not in present:
                 members.append_with_event(instance)
 
-
     def _set(self, obj: Any, name: str) -> None:
         """Set a relationship to one row, or empty it but for the columns that must not be."""
         if self.data is None and self.kept:

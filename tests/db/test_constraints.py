@@ -108,3 +108,32 @@ def test_of_two_equal_inserts_at_once_one_is_saved_and_the_other_told_at_its_fie
     assert sorted(status for status, _ in answers) == [302, 400, 400, 400]
     told = [found for status, found in answers if status == 400]
     assert told == [[("code", "Another row already has this value.")]] * 3
+
+
+class Rules(orm.DeclarativeBase):
+    pass
+
+
+class Score(Rules):
+    __tablename__ = "scores"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    points: orm.Mapped[int]
+    level: orm.Mapped[str] = orm.mapped_column(sa.String(10))
+    nick: orm.Mapped[str | None] = orm.mapped_column(sa.String(40))
+    __table_args__ = (
+        sa.CheckConstraint("points BETWEEN 0 AND 100", name="points_range"),
+        sa.CheckConstraint("level IN ('low', 'high')", name="known_level"),
+        sa.CheckConstraint("length(nick) >= 3", name="long_nick"),
+    )
+
+
+def test_simple_checks_are_limits_of_the_inputs(make_site):
+    site = make_site(Rules).register_all()
+    page = site.client.get(site.url(Score, "create")).text
+    assert "At least 0 and at most 100." in page
+    assert '<option value="high">' in page
+    data = {"points": "101", "level": "mid", "nick": "ab"}
+    response = site.client.post(site.url(Score, "create"), data=data)
+    assert {key for key, _ in errors(response.text)} == {"points", "level", "nick"}
+    data = {"points": "100", "level": "low", "nick": "abc"}
+    assert site.client.post(site.url(Score, "create"), data=data).status_code == 302
