@@ -21,7 +21,7 @@ from admin_app import _flask_admin, actions, inspection, listing, pages, renderi
 from admin_app import contexts as c
 from admin_app.inspection import Path
 from admin_app.listing import ListedRow, Listing, ListState, Page
-from admin_app.navigation import breadcrumbs
+from admin_app.navigation import breadcrumbs, description
 
 RELATED_SIZE = 10
 """Members of a to-many relationship that a details page names."""
@@ -53,7 +53,7 @@ def list_page(
         action_url=view.get_url(".action_view"),
         return_url=url(),
         note=view.read_only_note,
-        description=view.description or getattr(view.mapper.local_table, "comment", None),
+        description=description(view),
         is_narrowed=is_narrowed,
         empty_message=_empty_message(view, state, is_narrowed),
         page_sizes=_page_sizes(view, url, state),
@@ -124,9 +124,9 @@ def _column(
 
 def _rows(view: Any, found: Page, return_url: str) -> list[c.Row]:
     """The rows with their cells, by one renderer a column chosen once for the page."""
-    cells = _cell_renderers(view)
-    has_key = view.read_only_note is None or bool(view.can_view_details)
     suffix = "&url=" + quote(return_url, safe="") if "?" in return_url else ""
+    cells = _cell_renderers(view, suffix)
+    has_key = view.read_only_note is None or bool(view.can_view_details)
     edit = _prefix(view, "edit") if view.allows("change") else None
     details = _prefix(view, "details") if view.can_view_details and has_key else None
     delete = _prefix(view, "delete") if view.allows("delete") else None
@@ -160,10 +160,10 @@ def _prefix(view: Any, page: str) -> str:
     return str(view.url_for(page)) + "?id="
 
 
-def _cell_renderers(view: Any) -> list[rendering.Renderer]:
+def _cell_renderers(view: Any, suffix: str) -> list[rendering.Renderer]:
     keys = set(inspection.identity_keys(view.mapper))
     names = [name for name, _ in view._list_columns]
-    link = view.row_link()
+    link = _with_suffix(view.row_link(), suffix)
     main = next((n for n in names if n in keys), names[0] if names else None)
     label_keys = inspection.label(view.mapper).keys
     cells: list[rendering.Renderer] = []
@@ -182,6 +182,14 @@ def _cell_renderers(view: Any) -> list[rendering.Renderer]:
 def _late(renderer: rendering.Renderer) -> rendering.Renderer:
     """``renderer`` for a host's formatter, which may name macros of the template."""
     return lambda row: rendering.late(lambda: renderer(row))
+
+
+def _with_suffix(link: rendering.RowLink, suffix: str) -> rendering.RowLink:
+    def lead(instance: Any) -> str | None:
+        url = link(instance)
+        return url and url + suffix
+
+    return lead if suffix else link
 
 
 def _extra_actions(extra: Sequence[Any], text: str, instance: Any) -> Markup:
@@ -305,6 +313,7 @@ def form_page(view: Any, form: Any, model: Any, mode: str) -> c.FormPage:
         errors=errors,
         can_add_another=view.allows("add"),
         can_continue=view.allows("change"),
+        can_save_as_new=not is_new and view.can_save_as_new and view.allows("add"),
         submit_text=f"Create {noun.lower()}" if is_new else "Save",
         token=saving.new_token(),
     )
@@ -399,7 +408,7 @@ def delete_page(
     view: Any, rows: Sequence[Any], asked: int, url: str, hidden: list[tuple[str, str]]
 ) -> c.ConfirmPage:
     """What a delete would do, before it is done."""
-    consequences = actions.plan_delete(view.get_session(), view.mapper, rows)
+    consequences = actions.plan_delete(view.get_session(), rows)
     noun = view.singular.lower() if len(rows) == 1 else str(view.name).lower()
     what = f"“{_label(view, rows[0])}”" if len(rows) == 1 else f"{len(rows):,} {noun}"
     is_blocked = any(x.kind == "blocked" for x in consequences)

@@ -17,7 +17,7 @@ function bindForm(form) {
   const save = document.querySelector(`[data-save][form="${form.id}"]`) ?? form.querySelector("[data-save]");
   const fields = [...form.querySelectorAll("[data-field]")];
   const marks = new Map();
-  let before;
+  const before = sent(form);
   let changed = 0;
   let isLeaving = false;
 
@@ -67,7 +67,8 @@ function bindForm(form) {
 
   // Pickers take their inputs over before this event; what they hold then is what was there before.
   document.addEventListener("DOMContentLoaded", () => {
-    before = sent(form);
+    const now = sent(form);
+    for (const { name } of form.querySelectorAll("input[data-picker]")) before.set(name, now.get(name));
     compare();
     const bad = form.querySelector('[aria-invalid="true"]');
     const target = bad?.tomselect?.control_input ?? bad;

@@ -114,6 +114,14 @@ function bindPicker(input) {
     if (!asking) picker.load("");
   });
   picker.control.addEventListener("click", () => picker.open());
+  // Enter chooses. It never sends the form, also not while the rows are still being looked up.
+  picker.wrapper.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.defaultPrevented) return;
+    event.preventDefault();
+    picker.open();
+  });
+  // Links to a field lead to the input behind the control.
+  input.addEventListener("focus", () => picker.control_input.focus());
 
   const require = () => {
     picker.control_input.required = isRequired && picker.items.length === 0;
