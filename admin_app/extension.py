@@ -60,7 +60,7 @@ class AdminIndexView(FlaskAdminIndexView):
         page = contexts.IndexPage(
             title=str(self.admin.name),
             breadcrumbs=[Crumb(str(self.admin.name))],
-            sections=navigation.sections(self.admin, self),
+            sections=navigation.directory(self.admin),
         )
         return str(self.render(self._template, page=page))
 

@@ -6,6 +6,7 @@ host has added them, and whatever a visitor may not see is left out.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,6 +51,30 @@ def sections(admin: Any, current: Any = None) -> list[MenuSection]:
     for link in admin.menu_links():
         loose.items.extend(_item(link, current))
     return [s for s in found if s.items]
+
+
+def directory(admin: Any) -> list[MenuSection]:
+    """The sections for the first page: each model tells what it is and offers a new row."""
+    views = {view.endpoint: view for view in admin.views_by_model.values()}
+    return [
+        MenuSection(s.title, [_introduced(item, views.get(item.key)) for item in s.items])
+        for s in sections(admin)
+    ]
+
+
+def _introduced(item: MenuItem, view: Any) -> MenuItem:
+    if view is None:
+        return item
+    return dataclasses.replace(
+        item,
+        description=description(view),
+        create_url=view.url_for("create") if view.allows("add") else None,
+    )
+
+
+def description(view: Any) -> str | None:
+    """What a view says of its model, else the comment of the table."""
+    return view.description or getattr(view.mapper.local_table, "comment", None)
 
 
 def _items(category: Any, current: Any) -> Iterator[MenuItem]:

@@ -76,12 +76,17 @@ class Crumb:
 
 @dataclass(frozen=True, slots=True)
 class MenuItem:
-    """A link of the sidebar; ``key`` is the endpoint it leads to."""
+    """A link of the sidebar and of the first page; ``key`` is the endpoint it leads to.
+
+    ``description`` and ``create_url`` are for the first page, which has room for them.
+    """
 
     title: str
     url: str
     is_current: bool = False
     key: str = ""
+    description: str | None = None
+    create_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from . import models
 class OrderView(ModelView):
     """Orders, the newest first."""
 
+    description = "What customers want carried, from where to where."
     column_list = ("number", "status", "customer", "placed_at", "deliver_on", "freight")
     column_searchable_list = ("number", "note", "customer.name")
     column_default_sort = ("placed_at", True)
@@ -29,6 +30,7 @@ class OrderView(ModelView):
 class CustomerView(ModelView):
     """Customers, found by any of the names that the office has for them."""
 
+    description = "Who sends and receives. The code is the one on the invoices."
     column_list = ("code", "name", "email", "phone", "credit_limit", "is_blocked")
     column_searchable_list = ("code", "name", "email", "vat_number")
     form_columns = (
@@ -46,6 +48,7 @@ class CustomerView(ModelView):
 class TaskView(ModelView):
     """Tasks; those that are done can be put into the archive, many at once."""
 
+    description = "What is left to do, and the archive of what is done."
     column_list = ("title", "category", "due_on", "is_done", "driver", "order")
     column_searchable_list = ("title", "details")
 
@@ -63,6 +66,7 @@ class TaskView(ModelView):
 class TelemetryView(ModelView):
     """Position reports come from the vehicles: nobody types them."""
 
+    description = "Where each vehicle has been."
     can_create = False
     can_edit = False
 
