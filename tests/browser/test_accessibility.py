@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Page, expect
 
-from examples.fleet.models import License, Order, Task, Telemetry
+from examples.fleet.models import License, Telemetry
 
 LOOKS = {
     "light": ({"width": 1280, "height": 800}, "light"),
@@ -117,7 +117,7 @@ def test_axe_finds_nothing_in_the_drawer(page: Page, fleet, axe) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(fleet.at("driver/"))
     page.get_by_role("button", name="Models").click()
-    expect(page.locator("#side")).to_be_visible()
+    expect(page.locator("#side-bar")).to_be_visible()
     assert axe(page) == []
 
 
