@@ -169,6 +169,7 @@ class FormPage:
     errors: list[tuple[str, str, str]] = field(default_factory=list)
     can_add_another: bool = True
     can_continue: bool = True
+    can_save_as_new: bool = False
     submit_text: str = "Save"
     token: str = ""
     """Goes back with the form, so that it is saved once however often it is sent."""

@@ -220,10 +220,9 @@ def begin_write(session: orm.Session | orm.scoped_session[Any], mapper: orm.Mapp
     PostgreSQL the transaction gets the limits of a write.
     """
     session.rollback()
-    bind = {"mapper": mapper}
-    dialect = session.get_bind(**bind).dialect.name
+    dialect = session.get_bind(mapper=mapper).dialect.name
     options = {"sqlite_begin": "IMMEDIATE"} if dialect == "sqlite" else {}
-    connection = session.connection(bind_arguments=bind, execution_options=options)
+    connection = session.connection(bind_arguments={"mapper": mapper}, execution_options=options)
     set_limits(connection, "write")
 
 

@@ -98,6 +98,8 @@ class ModelView(FlaskAdminModelView):
     column_display_pk = True
     can_view_details = True
     can_set_page_size = True
+    can_save_as_new = True
+    """Whether the form of a row offers to save what it holds as a new row."""
     page_size = 50
     page_size_options: tuple[int, ...] = (20, 50, 100, 200)
     named_filter_urls = True
@@ -574,12 +576,26 @@ class ModelView(FlaskAdminModelView):
         if (answered := self._begin()) is not None:
             return answered
         form = self.create_form()
+        if request.method == "GET" and hasattr(form, "prefill"):
+            form.prefill(request.args)
+        return self._create(form)
+
+    def _create(self, form: Any) -> ResponseReturnValue:
+        """Save ``form`` as a new row if it was sent and is right, else show it."""
         self._apply_rules(form, self._form_create_rules)
         if self.validate_form(form):
             model = self.create_model(form)
             if model or saving.is_answered():
                 return saving.response(lambda: self._answer(model, "created"))
         return self._form_response(form, None, "create")
+
+    def _copy(self, original: Any) -> ResponseReturnValue:
+        """Save the form of ``original`` as a new row; what it could not send is copied over."""
+        self.require("add")
+        form = self.create_form()
+        if hasattr(form, "copy_binaries"):
+            form.copy_binaries(original)
+        return self._create(form)
 
     @expose("/edit/", methods=("GET", "POST"))
     def edit_view(self) -> ResponseReturnValue:
@@ -588,6 +604,8 @@ class ModelView(FlaskAdminModelView):
         if (answered := self._begin()) is not None:
             return answered
         text, model = self._requested("change")
+        if "_save_as_new" in request.form and self.can_save_as_new:
+            return self._copy(model)
         with self.get_session().no_autoflush:
             form = self.edit_form(obj=model)
             self._apply_rules(form, self._form_edit_rules)

@@ -62,6 +62,11 @@ class ModelFieldMixin:
         if is_needed and self.object_data is None:  # type: ignore[attr-defined]
             raise ValueError(NEEDED)
 
+    def prefill(self, values: Sequence[str]) -> None:
+        """Show ``values``, from the URL of a new row, as if they had been typed."""
+        if not self.flags.readonly_text:  # type: ignore[attr-defined]
+            self.raw_data = list(values)
+
     def become_readonly(self) -> None:
         """Show the value and take none: a key of an existing row."""
         self.flags.readonly_text = True  # type: ignore[attr-defined]
@@ -237,6 +242,9 @@ class CheckboxField(ModelFieldMixin, wtforms.Field):
 
     widget = CheckboxWidget()
     false_values = ("", "false", "0", "off", "no")
+
+    def prefill(self, values: Sequence[str]) -> None:
+        self.data = any(str(v).lower() not in self.false_values for v in values)
 
     def populate_obj(self, obj: Any, name: str) -> None:
         if self.is_changed or not self.is_editing:

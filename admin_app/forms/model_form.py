@@ -8,6 +8,7 @@ import sqlalchemy as sa
 import wtforms
 from flask_admin.model.fields import InlineFieldList, InlineModelFormField
 from sqlalchemy import orm
+from werkzeug.datastructures import MultiDict
 
 from admin_app import constraints, inspection
 from admin_app.errors import WriteRefused
@@ -51,6 +52,22 @@ class ModelFormMixin:
                 field.process(formdata, values[key], extra_filters=extra)
             else:
                 field.process(formdata, extra_filters=extra)
+
+    def prefill(self, values: MultiDict[str, str]) -> None:
+        """Show what the URL of a new row suggests: ``new/?status=open&tags=1,2``."""
+        for field in self._fields.values():  # type: ignore[attr-defined]
+            key = field.name.removeprefix(self._prefix)  # type: ignore[attr-defined]
+            if isinstance(field, ModelFieldMixin) and key in values and key != "url":
+                field.prefill(values.getlist(key))
+
+    def copy_binaries(self, original: Any) -> None:
+        """Take over the binary content of ``original`` where no other file was sent."""
+        for field in self._fields.values():  # type: ignore[attr-defined]
+            key = field.name.removeprefix(self._prefix)  # type: ignore[attr-defined]
+            if isinstance(field, BinaryField) and not field.is_changed:
+                field.data = getattr(original, key)
+                field.is_changed = field.data is not None
+                field.process_errors = []
 
     def valid_values(self, mapper: orm.Mapper[Any]) -> dict[str, Any]:
         """By column attribute, what the fields hold that were sent, changed and well-formed."""

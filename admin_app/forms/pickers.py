@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -111,6 +112,14 @@ class PickerField(ModelFieldMixin, wtforms.Field):
             self.become_readonly()
             return []
         return found
+
+    def prefill(self, values: Sequence[str]) -> None:
+        with contextlib.suppress(ValueError):
+            self.take(values)
+        self.is_changed = False
+        self.raw_data = None
+        instances = self.data if self.is_multiple else [self.data]
+        self.shown_instances = [i for i in instances if i is not None]
 
     def process_data(self, value: Any) -> None:
         if self.is_multiple:
