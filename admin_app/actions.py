@@ -31,32 +31,37 @@ def identities(mapper: orm.Mapper[Any], texts: Sequence[str]) -> list[tuple[Any,
 
 
 def plan_delete(
-    session: orm.scoped_session[Any] | orm.Session, mapper: orm.Mapper[Any], rows: Sequence[Any]
+    session: orm.scoped_session[Any] | orm.Session, rows: Sequence[Any]
 ) -> list[Consequence]:
     """What happens to rows that point directly at ``rows`` when these are deleted.
 
     One counting statement per foreign key. The rule is the mapping's where a relationship governs
     the foreign key, else the database's.
     """
-    if not rows:
-        return []
-    found: list[Consequence] = []
-    targets = {t for t in mapper.tables if isinstance(t, sa.Table)}
-    seen: set[tuple[sa.Table, tuple[str, ...]]] = set()
+    by_class: dict[orm.Mapper[Any], list[Any]] = {}
+    for row in rows:
+        by_class.setdefault(sa.inspect(row).mapper, []).append(row)
+    found: dict[tuple[sa.Table, tuple[str, ...]], tuple[Any, ...]] = {}
+    for own, group in by_class.items():
+        for table, constraint in _pointing(own):
+            count = session.scalar(_count(own, constraint, group)) or 0
+            where = (table, tuple(constraint.column_keys))
+            if count:
+                before = found[where][-1] if where in found else 0
+                found[where] = (own, table, constraint, before + count)
+    return [_consequence(*arguments) for arguments in found.values()]
+
+
+def _pointing(mapper: orm.Mapper[Any]) -> list[tuple[sa.Table, sa.ForeignKeyConstraint]]:
+    """The foreign keys that point to rows of ``mapper``, each column once."""
+    own = {t for t in mapper.tables if isinstance(t, sa.Table)}
+    found: dict[tuple[sa.Table, tuple[str, ...]], sa.ForeignKeyConstraint] = {}
     for table in _all_tables(mapper):
         for constraint in table.foreign_key_constraints:
-            if constraint.referred_table not in targets or (
-                table in targets and _is_own(mapper, table, constraint)
-            ):
-                continue
-            where = (table, tuple(constraint.column_keys))
-            if where in seen:
-                continue
-            seen.add(where)
-            count = session.scalar(_count(mapper, constraint, rows)) or 0
-            if count:
-                found.append(_consequence(mapper, table, constraint, count))
-    return found
+            is_part = table in own and _is_own(mapper, table, constraint)
+            if constraint.referred_table in own and not is_part:
+                found.setdefault((table, tuple(constraint.column_keys)), constraint)
+    return [(table, constraint) for (table, _), constraint in found.items()]
 
 
 def _all_tables(mapper: orm.Mapper[Any]) -> list[sa.Table]:

@@ -177,11 +177,17 @@ class Column:
 
 @functools.cache
 def columns(mapper: orm.Mapper[Any]) -> types.MappingProxyType[str, Column]:
-    """The column attributes of ``mapper`` by key, in the order of the mapping, keys first."""
+    """The column attributes of ``mapper`` by key, in the order of the mapping, keys first.
+
+    Without those that only repeat the key in the table of a subclass.
+    """
     found: list[Column] = []
     version = mapper.version_id_col
     discriminator = mapper.polymorphic_on
+    joins, keys = _inheritance_columns(mapper), set(mapper.primary_key)
     for attribute in mapper.column_attrs:
+        if joins.issuperset(attribute.columns) and not keys.intersection(attribute.columns):
+            continue
         column = _own_column(mapper, attribute)
         is_expression = not isinstance(column, sa.Column)
         found.append(
@@ -199,6 +205,19 @@ def columns(mapper: orm.Mapper[Any]) -> types.MappingProxyType[str, Column]:
         )
     found.sort(key=lambda c: not c.is_primary_key)
     return types.MappingProxyType({c.key: c for c in found})
+
+
+def _inheritance_columns(mapper: orm.Mapper[Any]) -> set[sa.ColumnElement[Any]]:
+    """The columns by which the tables of a joined-inheritance row are joined."""
+    found: set[sa.ColumnElement[Any]] = set()
+    for part in mapper.iterate_to_root():
+        if part.inherit_condition is not None:
+            found.update(
+                element
+                for element in sa.sql.visitors.iterate(part.inherit_condition)
+                if isinstance(element, sa.Column)
+            )
+    return found
 
 
 def _own_column(
@@ -257,7 +276,7 @@ def foreign_key_relationships(mapper: orm.Mapper[Any]) -> types.MappingProxyType
 
 
 def may_be_empty(relationship: orm.RelationshipProperty[Any]) -> bool:
-    """Whether a row may do without: not when every column that the relationship writes is needed."""
+    """Whether a row may do without: not when every column that it writes is needed."""
     if relationship.direction is not orm.RelationshipDirection.MANYTOONE:
         return True
     return any(getattr(c, "nullable", True) for c in relationship.local_columns)
@@ -634,17 +653,19 @@ class Label:
     is taken (or the two that make a person's name), and where there is none the words of the class
     with the key («Order 17»). ``keys`` are these columns, none when ``__str__`` is asked. ``needs``
     names the relationships that ``__str__`` will touch, as tuples of keys; loading them beforehand
-    saves one statement per row.
+    saves one statement per row. ``others`` are the subclasses whose ``__str__`` asks for columns or
+    relationships of their own.
     """
 
     mapper: orm.Mapper[Any]
     keys: tuple[str, ...]
     uses_str: bool
     needs: tuple[tuple[str, ...], ...] = field(default=())
+    others: tuple[orm.Mapper[Any], ...] = field(default=())
 
     def of(self, instance: object) -> str:
         """The label of ``instance``, never empty."""
-        if self.uses_str:
+        if self.uses_str or self.others and sa.inspect(instance).mapper in self.others:
             text = str(instance)
         else:
             values = (getattr(instance, key) for key in self.keys)
@@ -663,9 +684,11 @@ class Label:
 @functools.cache
 def label(mapper: orm.Mapper[Any]) -> Label:
     """The `Label` of ``mapper``, made once."""
+    heirs = [m for m in mapper.self_and_descendants if m is not mapper and not m.concrete]
+    others = tuple(m for m in heirs if _own_str(m.class_) is not None)
     if _own_str(mapper.class_) is not None:
-        return Label(mapper, (), True, tuple(_str_needs(mapper)))
-    return Label(mapper, _label_keys(mapper), False)
+        return Label(mapper, (), True, tuple(_str_needs(mapper)), others)
+    return Label(mapper, _label_keys(mapper), False, (), others)
 
 
 def _own_str(model: type[Any]) -> Callable[..., str] | None:

@@ -206,10 +206,10 @@ class Listing:
         return statement
 
     def _with_extras(self, statement: Statement) -> Statement:
-        """``statement`` with all that `columns` show: see `_extras`, `_referred`, `load_options`."""
+        """``statement`` with all that `columns` show, in further columns and by loader options."""
         statement = statement.add_columns(*(e for _, e in self._extras()))
         for _, key, target, target_key in self._referred():
-            row = orm.aliased(target)
+            row = _label_entity(target)
             statement = (
                 statement.outerjoin(row, getattr(row, target_key) == getattr(self.model, key))
                 .add_columns(row)
@@ -473,13 +473,19 @@ def label_options(mapper: orm.Mapper[Any], entity: Any = None) -> list[Any]:
 
     ``entity`` is the class, or the alias of it, that the rows are selected by.
     """
-    entity = entity or mapper.class_
-    options = [
-        orm.defer(getattr(entity, c.key))
-        for c in inspection.columns(mapper).values()
-        if inspection.is_binary(c.type)
-    ]
-    return options + _needed_options(orm, mapper, entity)
+    others = inspection.label(mapper).others
+    options = _needed_options(orm, mapper, entity or mapper.class_)
+    if others and entity is None:
+        options.append(orm.selectin_polymorphic(mapper.class_, [m.class_ for m in others]))
+    return options
+
+
+def _label_entity(mapper: orm.Mapper[Any]) -> Any:
+    """An alias of the class, with the columns of the subclasses that labels may ask for."""
+    others = inspection.label(mapper).others
+    if not others:
+        return orm.aliased(mapper)
+    return orm.with_polymorphic(mapper, [m.class_ for m in others], flat=True)
 
 
 def _label_path_options(
@@ -488,30 +494,37 @@ def _label_path_options(
     target = relationship.mapper
     label = inspection.label(target)
     attribute = getattr(entity, relationship.key)
-    if (
-        label.uses_str
-        and target.self_and_descendants.__len__() > 1
-        and target.polymorphic_on is not None
-    ):
-        attribute = attribute.of_type(orm.with_polymorphic(target, "*", flat=True))
-        return [(option or orm).joinedload(attribute)]
+    if label.others:
+        rows = _label_entity(target)
+        option = (option or orm).joinedload(attribute.of_type(rows))
+        return [option, *_needed_options(option, target, rows)]
     option = (option or orm).joinedload(attribute)
     if not label.uses_str:
         keys = [getattr(target.class_, k) for k in inspection.identity_keys(target)]
         keys += [getattr(target.class_, k) for k in label.keys]
         return [option.load_only(*keys)]
-    deferred = [
-        option.defer(getattr(target.class_, c.key))
-        for c in inspection.columns(target).values()
+    return [option, *_needed_options(option, target, target.class_)]
+
+
+def _needed_options(option: Any, mapper: orm.Mapper[Any], entity: Any) -> list[Any]:
+    """What labels need of ``mapper`` and its subclasses, asked of ``entity``; no binaries."""
+    options = _own_options(option, mapper, entity)
+    is_alias = sa.inspect(entity).is_aliased_class
+    for other in inspection.label(mapper).others:
+        # An alias made by with_polymorphic holds its subclasses by their names.
+        owner = getattr(entity, other.class_.__name__) if is_alias else other.class_
+        options += _own_options(option, other, owner)
+    return options
+
+
+def _own_options(option: Any, mapper: orm.Mapper[Any], entity: Any) -> list[Any]:
+    options = [
+        option.defer(getattr(entity, c.key))
+        for c in inspection.columns(mapper).values()
         if inspection.is_binary(c.type)
     ]
-    return [option, *deferred, *_needed_options(option, target)]
-
-
-def _needed_options(option: Any, mapper: orm.Mapper[Any], entity: Any = None) -> list[Any]:
-    options: list[Any] = []
     for need in inspection.label(mapper).needs:
-        current, at, owner = option, mapper, entity or mapper.class_
+        current, at, owner = option, mapper, entity
         for key in need:
             relationship = inspection.relationships(at)[key]
             load = (
