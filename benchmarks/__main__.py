@@ -55,6 +55,8 @@ class TunedView(StockView):
         "freight",
         "is_express",
     )
+    # Without an order, pages of one list may repeat a row or leave it out.
+    column_default_sort = "id"
     column_select_related_list = (Order.customer, Order.pickup_address, Order.delivery_address)
     form_columns = (
         "number",
