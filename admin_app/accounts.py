@@ -21,6 +21,7 @@ from flask.typing import ResponseReturnValue
 from flask_security.core import RoleMixin, UserMixin
 from flask_security.datastore import AsaList, SQLAlchemySessionUserDatastore
 from flask_security.signals import user_authenticated
+from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, TemplateNotFound
 from sqlalchemy import orm
 from sqlalchemy.ext.mutable import MutableList
 
@@ -165,7 +166,9 @@ class Accounts:
         app.config.setdefault("REMEMBER_COOKIE_SAMESITE", "Lax")
         app.config.setdefault("REMEMBER_COOKIE_DURATION", dt.timedelta(days=14))
         self.datastore = SQLAlchemySessionUserDatastore(admin.session, User, Role)
-        security = flask_security.Security()
+        assert app.jinja_loader is not None
+        app.jinja_loader = ChoiceLoader([app.jinja_loader, _DressedLoader()])
+        security = flask_security.Security(render_template=_render)
         security.init_app(app, self.datastore)
         # Two things that are of no use here and harm: an identity that is looked up for each
         # file and each page of the host, and tokens that would sign in without a session.
@@ -317,6 +320,34 @@ class Open:
 
     def sign_out_url(self) -> str | None:
         return None
+
+
+def _render(name: str, **context: Any) -> str:
+    """A page of Flask-Security as ``admin/security/…``.
+
+    Under its own name, ``security/…``, it belongs to a host that uses Flask-Security by itself.
+    """
+    is_page = name.startswith("security/") and not name.startswith("security/email/")
+    return flask.render_template(f"admin/{name}" if is_page else name, **context)
+
+
+class _DressedLoader(BaseLoader):
+    """Those pages of Flask-Security that we have no template for, in our frame."""
+
+    def __init__(self) -> None:
+        self.theirs = PackageLoader("flask_security")
+
+    def get_source(
+        self, environment: Environment, template: str
+    ) -> tuple[str, str | None, Callable[[], bool] | None]:
+        if not template.startswith("admin/security/"):
+            raise TemplateNotFound(template)
+        name = template.removeprefix("admin/")
+        source, path, is_fresh = self.theirs.get_source(environment, name)
+        return source.replace('"security/', '"admin/security/'), path, is_fresh
+
+    def list_templates(self) -> list[str]:
+        return []
 
 
 def _settings(prefix: str) -> dict[str, Any]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Page, expect
+
+from admin_app.app import create_app
 
 
 def sign_out(page: Page) -> None:
@@ -75,3 +79,34 @@ def test_a_theme_is_chosen_before_signing_in(page: Page, guarded) -> None:
         page.get_by_role("button", name="Dark").click()
     page.reload()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+@pytest.mark.parametrize(
+    ("setting", "path", "button"),
+    [
+        ("SECURITY_RECOVERABLE", "reset", "Recover Password"),
+        ("SECURITY_REGISTERABLE", "register", "Register"),
+    ],
+)
+def test_other_pages_of_flask_security_stand_in_our_frame(
+    setting: str,
+    path: str,
+    button: str,
+    page: Page,
+    live_server,
+    sqlite_url: str,
+    tmp_path: Path,
+    axe,
+) -> None:
+    app = create_app(
+        {
+            "DATABASE_URL": sqlite_url,
+            "INSTANCE_PATH": str(tmp_path),
+            "SECRET_KEY": "only for tests, and long enough",
+            setting: True,
+        }
+    )
+    page.goto(f"{live_server(app)}/admin/{path}")
+    expect(page.locator("main.card .brand")).to_be_visible()
+    expect(page.get_by_role("button", name=button)).to_be_visible()
+    assert axe(page) == []

@@ -240,6 +240,15 @@ def test_a_host_with_a_sign_in_of_its_own_is_told_what_to_pass() -> None:
         Accounts().init_app(app, SimpleNamespace(url="/admin", session=None))
 
 
+def test_a_host_with_flask_security_of_its_own_keeps_its_pages() -> None:
+    app = flask.Flask("host")
+    pages.install(app)
+    app.register_blueprint(
+        flask.Blueprint("security", "flask_security", template_folder="templates")
+    )
+    assert "flask_security" in str(app.jinja_env.get_template("security/login_user.html").filename)
+
+
 class HostUser(flask_login.UserMixin):
     def __init__(self, name: str) -> None:
         self.id = name
