@@ -40,6 +40,7 @@ INHERITED: dict[str, dict[str, str]] = {
         "column_choices": "Words for stored values, by column name: pairs of value and word.",
         "column_display_pk": "Whether the primary key is one of the columns.",
         "column_display_all_relations": "Whether collections are shown too, as their number.",
+        "column_display_actions": "Whether each row has its links to edit, delete and the like.",
         "column_extra_row_actions": "Objects of `flask_admin.model.template` that add links to "
         "each row.",
         "ignore_hidden": "Whether attributes that begin with `_` are left out of list and form.",
@@ -79,10 +80,12 @@ INHERITED: dict[str, dict[str, str]] = {
         "value and word.",
         "form_extra_fields": "Further fields of WTForms, by name. Where the model has no such "
         "attribute, `on_model_change` reads them.",
+        "form_optional_types": "Types of columns whose fields may be left empty although the "
+        "column may not be NULL.",
         "form_ajax_refs": "Options of the search in pickers, by relationship: `fields` to look "
         "into, or a loader of Flask-Admin's. Pickers search without it too.",
-        "form_rules": "Which fields a form has, as names or rules of `flask_admin.form.rules`; "
-        "what is left out cannot be written. Order and headings are not drawn yet.",
+        "form_rules": "Which fields a form has, in which order and under which headings, as "
+        "names or rules of `flask_admin.form.rules`; what is left out cannot be written.",
         "form_create_rules": "`form_rules` for new rows.",
         "form_edit_rules": "`form_rules` for existing rows.",
         "form": "A form class of yours, used as it is.",
@@ -111,10 +114,8 @@ INHERITED: dict[str, dict[str, str]] = {
     "Accepted, and without effect": {
         "column_auto_select_related": "Related rows of a list always come with its rows.",
         "column_select_related_list": "As above.",
-        "column_display_actions": "The links of a row are always there.",
         "column_editable_list": "Cells of the list cannot be edited yet.",
         "fast_mass_delete": "Rows are always deleted by the rules of the mapping.",
-        "form_optional_types": "Whether a field may be left empty is read off its column.",
         "create_modal": "Forms and details are pages of their own, which can be linked to.",
         "edit_modal": "As above.",
         "details_modal": "As above.",
