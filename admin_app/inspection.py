@@ -708,20 +708,21 @@ def _label_keys(mapper: orm.Mapper[Any]) -> tuple[str, ...]:
         for c in columns(mapper).values()
         if is_text(c.type) and not c.is_deferred and not c.foreign_keys and not is_secret(c.key)
     }
-    parts = words(mapper.class_.__name__).lower().split()
+    parts = words(mapper.class_.__name__.removesuffix("Model")).lower().split()
     # Rows of UsState may be named by usstate_name or by state_name.
     own = ["".join(parts[start:]) for start in range(len(parts))]
     for names in _NAMES:
-        for noun in own if "«»" in names[0] else own[:1]:
+        for noun in own if "«»" in names[0] else [""]:
             wanted = [name.replace("«»", noun) for name in names]
             if all(name in texts for name in wanted):
                 return tuple(texts[name].key for name in wanted)
-    short = {name: c for name, c in texts.items() if not is_long_text(c.type)}
+    lines = {n: c for n, c in texts.items() if not isinstance(stored_type(c.type), sa.Text)}
+    short = {name: c for name, c in lines.items() if not is_long_text(c.type)}
     # In a row that belongs to another, what may be empty («ship_name») is more often of the other.
     belongs = any(c.foreign_keys for c in columns(mapper).values())
     naming = {
         name: c.key
-        for name, c in short.items()
+        for name, c in lines.items()
         if not _NO_NAMES.search(name)
         and not c.is_primary_key
         and (not belongs or not c.is_nullable or getattr(c.column, "unique", False))
@@ -735,7 +736,8 @@ def _label_keys(mapper: orm.Mapper[Any]) -> tuple[str, ...]:
         and len(mapper.primary_key) == 1
         and (stored_type(c.type).length or 0) <= _SHORT_KEY  # type: ignore[attr-defined]
     ]
-    return tuple([*endings, *descriptions, *keys, *naming.values()][:1])
+    others = [key for name, key in naming.items() if name in short]
+    return tuple([*endings, *descriptions, *keys, *others][:1])
 
 
 def _plain(name: str) -> str:

@@ -394,6 +394,8 @@ def codec_for(type_: sa.types.TypeEngine[Any]) -> Codec | None:
             return UuidCodec(True)
         inner = codec_for(type_.impl_instance)
         return None if inner is None else DecoratedCodec(type_, inner)
+    if isinstance(type_, postgresql.DOMAIN):
+        return codec_for(type_.data_type)
     if isinstance(type_, sa.String):
         return TextCodec(type_.length, inspection.is_long_text(type_))
     if isinstance(type_, sa.Integer):

@@ -88,3 +88,14 @@ def test_sqlite_has_no_limits_to_set(sqlite_url: str, statements) -> None:
     with engine.connect() as connection, statements(engine) as seen:
         database.set_limits(connection, "write")
     assert seen == []
+
+
+@pytest.mark.parametrize("value", ["0044-03-15 BC", "20202-01-01"])
+@pytest.mark.parametrize("type_", ["DATE", "TIMESTAMP", "TIMESTAMPTZ"])
+def test_a_date_that_python_lacks_comes_as_text(
+    postgresql_url: str, type_: str, value: str
+) -> None:
+    with connect(postgresql_url).connect() as connection:
+        found = connection.exec_driver_sql(f"SELECT '{value}'::{type_}").scalar()
+    assert isinstance(found, str)
+    assert found.startswith(value[:5])

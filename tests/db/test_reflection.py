@@ -306,3 +306,100 @@ def test_a_schema_can_be_chosen_and_brings_what_it_refers_to(postgresql_url: str
         "Customer_2": "customer",
     }
     assert relationships(found, "Order") == {"customer": "Customer_2"}
+
+
+def rows(engine: sa.Engine, reflected: Reflected, name: str) -> list[dict[str, object]]:
+    """What an instance of each row holds, apart from where the database keeps it."""
+    cls = find(reflected, name)
+    keys = [key for key in sa.inspect(cls).column_attrs if not key.startswith("_")]
+    with orm.Session(engine) as session:
+        return [{k: getattr(row, k) for k in keys} for row in session.scalars(sa.select(cls))]
+
+
+def test_equal_rows_of_a_table_without_a_key_are_all_there(engine: sa.Engine) -> None:
+    run(engine, "CREATE TABLE log (n INTEGER, text VARCHAR(9))")
+    run(engine, "INSERT INTO log VALUES (1, 'a'), (1, 'a'), (NULL, NULL)")
+    found = rows(engine, reflect(engine), "Log")
+    same = {"n": 1, "text": "a"}
+    assert found == [same, same, {"n": None, "text": None}]
+
+
+def test_a_table_without_a_key_may_have_a_column_called_rowid(sqlite_url: str) -> None:
+    engine = sa.create_engine(sqlite_url)
+    run(engine, "CREATE TABLE log (rowid TEXT)", "INSERT INTO log VALUES ('a'), ('a')")
+    assert rows(engine, reflect(engine), "Log") == [{"rowid": "a"}] * 2
+
+
+def test_json_does_not_tell_the_rows_of_a_view_apart(postgresql_url: str) -> None:
+    engine = sa.create_engine(postgresql_url)
+    run(
+        engine,
+        "CREATE TABLE event (id INTEGER PRIMARY KEY, payload JSON)",
+        "INSERT INTO event VALUES (1, '{}')",
+        "CREATE VIEW recent AS SELECT * FROM event",
+    )
+    assert rows(engine, reflect(engine), "Recent") == [{"id": 1, "payload": {}}]
+
+
+def test_a_view_whose_table_is_gone_is_left_out(
+    sqlite_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = sa.create_engine(sqlite_url)
+    run(
+        engine,
+        "CREATE TABLE van (id INTEGER PRIMARY KEY)",
+        "CREATE VIEW broken AS SELECT * FROM gone",
+        "CREATE VIEW vans AS SELECT * FROM van",
+    )
+    with caplog.at_level(logging.WARNING):
+        names = [cls.__name__ for cls in reflect(engine).classes]
+    assert names == ["Van", "Vans"]
+    assert "The view broken is left out: no such table: main.gone" in caplog.text
+
+
+def test_the_parts_of_a_partitioned_table_are_not_tables_of_their_own(postgresql_url: str) -> None:
+    engine = sa.create_engine(postgresql_url)
+    run(
+        engine,
+        "CREATE TABLE reading (at DATE PRIMARY KEY) PARTITION BY RANGE (at)",
+        "CREATE TABLE reading_2026 PARTITION OF reading"
+        " FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')",
+    )
+    assert [cls.__name__ for cls in reflect(engine).classes] == ["Reading"]
+
+
+@pytest.mark.parametrize("type_", ["DATE", "DATETIME", "TIME", "NUMERIC(10, 2)", "JSON"])
+@pytest.mark.parametrize("stored", ["", "01/02/2020", "{bad", 1700000000.5, b"\xff"])
+def test_what_is_none_of_its_type_in_sqlite_is_read_as_it_is(
+    sqlite_url: str, type_: str, stored: object
+) -> None:
+    engine = sa.create_engine(sqlite_url)
+    run(engine, f"CREATE TABLE loose (id INTEGER PRIMARY KEY, value {type_})")
+    with engine.begin() as connection:
+        connection.execute(sa.text("INSERT INTO loose VALUES (1, :value)"), {"value": stored})
+    (row,) = rows(engine, reflect(engine), "Loose")
+    assert row["value"] == stored
+
+
+@pytest.mark.parametrize(
+    ("type_", "stored", "read"),
+    [
+        ("NUMERIC", 1e-12, "1E-12"),
+        ("NUMERIC", 1.5, "1.5"),
+        ("NUMERIC(10, 2)", 1.5, "1.50"),
+        ("NUMERIC(10, 2)", 0.125, "0.125"),
+    ],
+)
+def test_decimals_of_sqlite_are_not_rounded(
+    sqlite_url: str, type_: str, stored: float, read: str
+) -> None:
+    engine = sa.create_engine(sqlite_url)
+    run(engine, f"CREATE TABLE loose (id INTEGER PRIMARY KEY, value {type_})")
+    run(engine, f"INSERT INTO loose VALUES (1, {stored})")
+    (row,) = rows(engine, reflect(engine), "Loose")
+    assert str(row["value"]) == read
+
+
+def test_a_column_called_as_the_token_of_every_form_gets_another_name(engine: sa.Engine) -> None:
+    run(engine, "CREATE TABLE visit (id INTEGER PRIMARY KEY, csrf_token VARCHAR(9))")
+    assert attributes(reflect(engine), "Visit") == {"id", "csrf_token_"}

@@ -169,7 +169,7 @@ def test_a_label_knows_the_relationships_that_str_will_touch():
 
 def test_a_class_without_str_is_called_by_the_column_that_looks_like_a_name():
     label = inspection.label(mapper(Country))
-    assert label.key == "name"
+    assert label.keys == ("name",)
     assert label.of(Country(id=3, name="Latvia")) == "Latvia"
 
 
@@ -205,3 +205,48 @@ def test_keys_with_decimals_and_moments_are_exact():
         uuid.UUID(int=0), True, Colour.RED, decimal.Decimal("0.10000"), 0.1, b"\0\xff", "ABC",
     )  # fmt: skip
     assert text_of.decode(text_of.encode(identity)) == identity
+
+
+def call(name: str, **columns: Any) -> tuple[str, ...]:
+    """The columns that rows of a class with these columns are called by."""
+    made = type(name, (orm.declarative_base(),), {"__tablename__": name, "id": key(), **columns})
+    return inspection.label(mapper(made)).keys
+
+
+def key(type_: Any = sa.Integer) -> sa.Column[Any]:
+    return sa.Column(type_, primary_key=True)
+
+
+def text(length: int | None = 40, **options: Any) -> sa.Column[Any]:
+    return sa.Column(sa.String(length), **options)
+
+
+def test_people_are_called_by_both_their_names():
+    assert call("Employee", Title=text(), LastName=text(), FirstName=text()) == (
+        "FirstName",
+        "LastName",
+    )
+
+
+def test_the_class_may_stand_before_the_name_whole_or_in_part():
+    assert call("UsState", state_name=text()) == ("state_name",)
+    assert call("StudyModel", study_name=text(512)) == ("study_name",)
+    assert call("Region", region_description=text()) == ("region_description",)
+
+
+def test_a_row_is_not_called_by_a_part_of_its_address():
+    assert call("Invoice", billing_postal_code=text(nullable=False)) == ()
+
+
+def test_a_row_that_belongs_to_another_is_not_called_by_what_may_be_empty():
+    columns = {"parent_id": sa.Column(sa.ForeignKey("Order.id")), "ship_name": text()}
+    assert call("Order", **columns) == ()
+    assert call("Lead", company_name=text()) == ("company_name",)
+
+
+def test_a_short_text_that_is_the_key_names_the_row():
+    assert call("Country", id=key(sa.String(2)), capital=text(nullable=False)) == ("id",)
+
+
+def test_a_class_called_model_has_a_label_too():
+    assert call("Model", serial_number=text()) == ("serial_number",)
