@@ -442,6 +442,23 @@ def words(name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+IRREGULAR = {
+    "person": "people",
+    "child": "children",
+    "man": "men",
+    "woman": "women",
+    "analysis": "analyses",
+    "index": "indices",
+    "cache": "caches",
+    "shoe": "shoes",
+    "movie": "movies",
+    "data": "data",
+    "media": "media",
+    "news": "news",
+    "series": "series",
+    "species": "species",
+}
+
 _UNCOUNTED = frozenset(
     {"data", "equipment", "feedback", "history", "information", "inventory", "media", "metadata"}
     | {"money", "music", "news", "software", "staff", "stuff", "telemetry", "traffic", "weather"}
@@ -452,7 +469,10 @@ def plural(text: str) -> str:
     """An English plural of the last word of ``text``; a word that looks plural stays."""
     head, space, last = text.rpartition(" ")
     lower = last.lower()
-    if lower in _UNCOUNTED:
+    if lower in IRREGULAR:
+        many = IRREGULAR[lower]
+        return head + space + (many.capitalize() if last[:1].isupper() else many)
+    if lower in _UNCOUNTED or lower in IRREGULAR.values():
         return text
     if re.search(r"[^s]s$", lower) and not re.search(r"(us|is|as|os)$", lower):
         return text

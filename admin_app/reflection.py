@@ -24,6 +24,7 @@ from sqlalchemy import orm
 from sqlalchemy.dialects import sqlite
 
 from admin_app.database import Base
+from admin_app.inspection import IRREGULAR
 
 log = logging.getLogger(__name__)
 
@@ -567,23 +568,7 @@ def _numbered(name: str, taken: Iterable[str]) -> str:
     return chosen
 
 
-_IRREGULAR = {
-    "person": "people",
-    "child": "children",
-    "man": "men",
-    "woman": "women",
-    "analysis": "analyses",
-    "index": "indices",
-    "cache": "caches",
-    "shoe": "shoes",
-    "movie": "movies",
-    "data": "data",
-    "media": "media",
-    "news": "news",
-    "series": "series",
-    "species": "species",
-}
-_SINGULARS = {plural: singular for singular, plural in _IRREGULAR.items()}
+_SINGULARS = {plural: singular for singular, plural in IRREGULAR.items()}
 
 # English plurals, the more special first: what the word ends in, and what is there in one of them.
 _ENDINGS = (
@@ -618,8 +603,8 @@ def _singular(name: str) -> str:
 
 def _plural(name: str) -> str:
     *start, last = name.split("_")
-    if last in _IRREGULAR:
-        many = _IRREGULAR[last]
+    if last in IRREGULAR:
+        many = IRREGULAR[last]
     elif re.search(r"[^aeiou]y$", last):
         many = f"{last[:-1]}ies"
     elif re.search(r"(s|sh|ch|x|z)$", last):

@@ -51,7 +51,7 @@ class ModelConverter(AdminModelConverter):
             return super().convert(model, mapper, name, prop, given, hidden_pk)
         kwargs: dict[str, Any] = {"validators": [], "filters": [], **(field_args or {})}
         kwargs["validators"] = list(kwargs["validators"])
-        kwargs.setdefault("label", self._label(name))
+        kwargs.setdefault("label", self._label(name, prop))
         if isinstance(prop, orm.RelationshipProperty):
             return self._relationship(mapper, prop, kwargs)
         column = inspection.columns(mapper).get(prop.key)
@@ -75,9 +75,13 @@ class ModelConverter(AdminModelConverter):
             )
         return self._column(mapper, column, kwargs)
 
-    def _label(self, key: str) -> str:
+    def _label(self, key: str, prop: Any) -> str:
         labels = getattr(self.view, "column_labels", None) or {}
-        return labels.get(key) or inspection.words(key.removesuffix("_id"))
+        # A picker for customer_id is called «Customer»; a key that is typed is the id that it is.
+        is_key = isinstance(prop, orm.ColumnProperty) and not any(
+            column.foreign_keys for column in prop.columns
+        )
+        return labels.get(key) or inspection.words(key if is_key else key.removesuffix("_id"))
 
     def _override_arguments(
         self, column: inspection.Column, kwargs: dict[str, Any]

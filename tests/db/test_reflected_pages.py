@@ -160,3 +160,13 @@ def test_rows_that_point_to_people_are_called_by_their_whole_names(reflected):
     assert ">Nancy Davolio</a>" in client.get("/admin/visit/?sort=staff").text
     found = client.get(f"/admin/staff/?search={quote('nancy davolio')}").text
     assert "Davolio" in found
+
+
+def test_a_key_that_is_typed_is_not_called_by_what_it_is_the_key_of(reflected):
+    html = (
+        reflected("CREATE TABLE category (category_id SMALLINT PRIMARY KEY, name VARCHAR(9))")
+        .test_client()
+        .get("/admin/category/new/")
+        .text
+    )
+    assert "Category id" in html

@@ -156,6 +156,8 @@ def test_names_become_words(name, shown):
         ("Box", "Boxes"),
         ("Orders", "Orders"),
         ("Telemetry", "Telemetry"),
+        ("Only child", "Only children"),
+        ("People", "People"),
     ],
 )
 def test_the_plural_of_a_word(one, many):
