@@ -5,7 +5,10 @@ from __future__ import annotations
 import gzip
 
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import Page, Response, expect
+
+from examples.fleet.models import Customer
 
 
 def filter_box(page: Page):
@@ -26,6 +29,21 @@ def test_slash_leads_to_the_filter_of_models(page: Page, fleet) -> None:
     page.keyboard.press("/")
     expect(filter_box(page)).to_be_focused()
     expect(filter_box(page)).to_have_value("")
+
+
+def test_the_first_page_introduces_the_models(page: Page, fleet) -> None:
+    page.goto(fleet.at())
+    orders = page.locator("#directory li", has_text="Orders")
+    expect(orders).to_contain_text("What customers want carried")
+    orders.get_by_text("What customers want carried").click()
+    expect(page).to_have_url(fleet.at("order/"))
+
+
+def test_the_first_page_offers_new_rows_where_one_may_add_some(page: Page, fleet) -> None:
+    page.goto(fleet.at())
+    expect(page.get_by_role("link", name="New: Telemetry")).to_have_count(0)
+    page.get_by_role("link", name="New: Tags").click()
+    expect(page.get_by_role("heading", name="New tag")).to_be_visible()
 
 
 def test_the_filter_leaves_the_models_that_match(page: Page, fleet) -> None:
@@ -141,6 +159,15 @@ def test_on_a_phone_the_models_are_in_a_drawer(phone: Page, fleet) -> None:
     phone.locator("#side-bar").get_by_role("link", name="Vehicles").click()
     expect(phone).to_have_url(fleet.at("vehicle/"))
     expect(phone.locator("#side-bar")).to_be_hidden()
+
+
+def test_on_a_phone_the_way_back_can_be_read(phone: Page, fleet) -> None:
+    fleet.run(sa.update(Customer).values(name="Merchants of a very long name that fills a phone"))
+    phone.goto(fleet.at("customer/details/?id=1"))
+    back = phone.locator("header .crumbs").get_by_role("link", name="Customers")
+    assert back.evaluate("link => link.scrollWidth <= link.clientWidth")
+    back.click()
+    expect(phone).to_have_url(fleet.at("customer/"))
 
 
 def test_escape_closes_the_drawer_and_the_focus_returns(phone: Page, fleet) -> None:

@@ -111,6 +111,9 @@ function bindPicker(input) {
   });
 
   picker.on("dropdown_open", () => {
+    const { top, bottom } = picker.control.getBoundingClientRect();
+    const below = innerHeight - bottom;
+    picker.dropdown.classList.toggle("above", below < 300 && below < top);
     if (!asking) picker.load("");
   });
   picker.control.addEventListener("click", () => picker.open());
