@@ -311,7 +311,7 @@ def test_a_schema_can_be_chosen_and_brings_what_it_refers_to(postgresql_url: str
 def rows(engine: sa.Engine, reflected: Reflected, name: str) -> list[dict[str, object]]:
     """What an instance of each row holds, apart from where the database keeps it."""
     cls = find(reflected, name)
-    keys = [key for key in sa.inspect(cls).column_attrs if not key.startswith("_")]
+    keys = [a.key for a in sa.inspect(cls).column_attrs if not a.key.startswith("_")]
     with orm.Session(engine) as session:
         return [{k: getattr(row, k) for k in keys} for row in session.scalars(sa.select(cls))]
 
