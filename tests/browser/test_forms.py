@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from playwright.sync_api import Page, expect
 from sqlalchemy import orm
 
+from admin_app import ModelView
 from admin_app.app import create_app
 from examples.fleet.models import Condition, Document, Driver, Product, Specimen, Vehicle
 
@@ -302,21 +303,38 @@ class Notes(orm.DeclarativeBase):
 
 
 class Note(Notes):
-    """Something with a file that may be missing."""
+    """Something with a file that may be missing, and lines that are edited with it."""
 
     __tablename__ = "notes"
 
     id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
     scan: orm.Mapped[bytes | None] = orm.mapped_column(sa.LargeBinary)
+    lines: orm.Mapped[list[Line]] = orm.relationship(
+        back_populates="note", cascade="all, delete-orphan"
+    )
 
 
-def test_a_file_is_removed_where_none_is_needed(
-    page: Page, live_server, sqlite_url: str, tmp_path: Path
-) -> None:
+class Line(Notes):
+    __tablename__ = "lines"
+
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    text: orm.Mapped[str]
+    note_id: orm.Mapped[int] = orm.mapped_column(sa.ForeignKey("notes.id"))
+    note: orm.Mapped[Note] = orm.relationship(back_populates="lines")
+
+
+class NoteView(ModelView):
+    inline_models = (Line,)
+
+
+@pytest.fixture
+def notes(live_server, sqlite_url: str, tmp_path: Path) -> tuple[str, sa.Engine]:
+    """The address of the form of a note with a file and two lines, and the database."""
     app = create_app(
         {
             "DATABASE_URL": sqlite_url,
             "ADMIN_MODELS": Notes,
+            "ADMIN_VIEWS": {Note: NoteView},
             "ADMIN_SIGN_IN": "none",
             "ADMIN_ALLOW_OPEN": "1",
             "INSTANCE_PATH": str(tmp_path),
@@ -324,15 +342,53 @@ def test_a_file_is_removed_where_none_is_needed(
         }
     )
     with app.app_context():
-        engine = app.extensions["sqlalchemy"].engine
+        engine: sa.Engine = app.extensions["sqlalchemy"].engine
     Notes.metadata.create_all(engine)
-    with engine.begin() as connection:
-        connection.execute(sa.insert(Note).values(id=1, scan=b"old"))
-    page.goto(f"{live_server(app)}/admin/note/edit/?id=1")
-    page.get_by_label("Remove").check()
+    with orm.Session(engine) as session:
+        session.add(Note(scan=b"old", lines=[Line(text="one"), Line(text="two")]))
+        session.commit()
+    return f"{live_server(app)}/admin/note/edit/?id=1", engine
+
+
+def lines(engine: sa.Engine) -> list[str]:
+    with engine.connect() as connection:
+        return list(connection.scalars(sa.select(Line.text).order_by(Line.id)))
+
+
+def test_a_file_is_removed_where_none_is_needed(page: Page, notes) -> None:
+    url, engine = notes
+    page.goto(url)
+    page.get_by_label("Remove", exact=True).check()
     save(page)
     with engine.connect() as connection:
         assert connection.scalar(sa.select(Note.scan)) is None
+
+
+def test_rows_inside_a_form_are_added_and_taken_back(page: Page, notes) -> None:
+    url, engine = notes
+    page.goto(url)
+    for text in ("three", "not this one", "four"):
+        page.get_by_role("button", name="Add to lines").click()
+        page.keyboard.type(text)
+    expect(page.locator("[data-form-state]")).to_contain_text("changed")
+    page.get_by_role("button", name="Remove").nth(1).click()
+    save(page)
+    assert lines(engine) == ["one", "two", "three", "four"]
+
+
+def test_rows_inside_a_form_are_changed_and_removed_when_it_is_saved(page: Page, notes) -> None:
+    url, engine = notes
+    page.goto(url)
+    page.get_by_label("Remove when saved").first.check()
+    page.locator("[data-inline-row]").nth(1).get_by_label("Text").fill("Two")
+    save(page)
+    assert lines(engine) == ["Two"]
+
+
+def test_axe_finds_nothing_in_rows_inside_a_form(page: Page, notes, axe) -> None:
+    page.goto(notes[0])
+    page.get_by_role("button", name="Add to lines").click()
+    assert axe(page) == []
 
 
 def test_a_constraint_of_the_database_is_told_at_its_field(page: Page, fleet) -> None:
