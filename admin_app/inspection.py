@@ -672,9 +672,9 @@ class Label:
     A ``__str__`` that the class defines is asked; otherwise the column that looks most like a name
     is taken (or the two that make a person's name), and where there is none the words of the class
     with the key («Order 17»). ``keys`` are these columns, none when ``__str__`` is asked. ``needs``
-    names the relationships that ``__str__`` will touch, as tuples of keys; loading them beforehand
-    saves one statement per row. ``others`` are the subclasses whose ``__str__`` asks for columns or
-    relationships of their own.
+    names the relationships that ``__str__`` will touch, and deferred columns of theirs, as tuples
+    of keys; loading them beforehand saves one statement per row. ``others`` are the subclasses
+    whose ``__str__`` may ask for columns and relationships of their own.
     """
 
     mapper: orm.Mapper[Any]
@@ -765,31 +765,59 @@ def _plain(name: str) -> str:
 
 
 def _str_needs(mapper: orm.Mapper[Any], depth: int = 3) -> Iterator[tuple[str, ...]]:
-    """The relationship paths that ``str()`` of an instance touches, read off its code.
+    """The relationships and deferred columns that ``str()`` of an instance touches, by its code.
 
     Names in the bytecode of ``__str__`` and of the properties and methods it uses are compared
-    with the mapper's relationships: a superset of what one call touches, found without a call.
+    with the mapper's attributes: a superset of what one call touches, found without a call.
     """
     names = _names(mapper.class_, _own_str(mapper.class_))
+    yield from _deferred_needs(mapper, names)
     for key, relationship in relationships(mapper).items():
         if key not in names or relationship.lazy in ("dynamic", "write_only"):
             continue
         yield (key,)
-        if depth > 1:
-            target = relationship.mapper
-            for rest in (*_attribute_needs(target, names), *_nested(target, depth)):
+        target = relationship.mapper
+        for rest in (*_attribute_needs(target, names), *_nested(target, depth)):
+            if depth > 1 or rest[0] not in relationships(target):
                 yield (key, *rest)
 
 
 def _nested(mapper: orm.Mapper[Any], depth: int) -> Iterator[tuple[str, ...]]:
-    if _own_str(mapper.class_) is not None:
+    if _own_str(mapper.class_) is not None and depth > 0:
         yield from _str_needs(mapper, depth - 1)
 
 
 def _attribute_needs(mapper: orm.Mapper[Any], names: set[str]) -> Iterator[tuple[str, ...]]:
-    """Relationships of a related class that the same code names: ``self.order.customer.name``."""
+    """What the same code names of a related class: ``self.order.customer.name``."""
     for key, relationship in relationships(mapper).items():
-        if key in names and is_to_one(relationship):
+        # Every dictionary has items; many rows are not read because of a method's name.
+        if key in names and (is_to_one(relationship) or key not in _METHODS):
+            yield (key,)
+    yield from _deferred_needs(mapper, names)
+
+
+_METHODS = frozenset(name for builtin in (dict, list, set, str) for name in dir(builtin))
+
+
+@functools.cache
+def chain(mapper: orm.Mapper[Any]) -> orm.RelationshipProperty[Any] | None:
+    """The relationship to a row of the same class that ``__str__`` follows, perhaps on and on."""
+    for key in {need[0] for need in label(mapper).needs}:
+        relationship = relationships(mapper).get(key)
+        if (
+            relationship is not None
+            and relationship.direction is orm.RelationshipDirection.MANYTOONE
+            and relationship.mapper is mapper
+            and list(relationship.remote_side) == list(mapper.primary_key)
+            and len(relationship.local_columns) == 1
+        ):
+            return relationship
+    return None
+
+
+def _deferred_needs(mapper: orm.Mapper[Any], names: set[str]) -> Iterator[tuple[str, ...]]:
+    for key, column in columns(mapper).items():
+        if key in names and column.is_deferred and not is_binary(column.type):
             yield (key,)
 
 

@@ -251,6 +251,7 @@ class Listing:
         found = session.execute(self.statement(state)).all()
         # A row of a view whose every column is NULL has no identity, thus no instance.
         rows = [self._listed(r) for r in found[: state.page_size] if r[0] is not None]
+        load_chains(session, self._labelled(rows))
         has_next = len(found) > state.page_size
         total: Count | None = None
         if not has_next and (rows or state.page == 0):
@@ -297,6 +298,7 @@ class Listing:
         statement = self.ordered(self.base(_clean_search(search, [])), ())
         statement = statement.options(*label_options(self.mapper))
         found = session.scalars(statement.limit(limit + 1).offset(offset)).all()
+        load_chains(session, found)
         return list(found[:limit]), len(found) > limit
 
     def one(
@@ -347,8 +349,26 @@ class Listing:
                 else sa.tuple_(*keys).in_([tuple(i) for i in chunk])
             )
             with _unreadable_keys(session):
-                found += session.scalars(self.base().where(criterion)).unique().all()
+                statement = self.base().where(criterion).options(*label_options(self.mapper))
+                found += session.scalars(statement).unique().all()
+        load_chains(session, found)
         return found
+
+    def _labelled(self, rows: Iterable[ListedRow]) -> Iterator[Any]:
+        """The related instances whose labels the columns show."""
+        keys = [
+            path.key
+            for path in self.columns
+            if path.relationship is not None
+            and not path.relationships
+            and inspection.is_to_one(path.relationship)
+            and inspection.chain(path.relationship.mapper) is not None
+        ]
+        names = [name for name, *_ in self._referred()]
+        for row in rows:
+            found = [getattr(row.instance, key) for key in keys]
+            found += [row.extras[name] for name in names]
+            yield from (instance for instance in found if instance is not None)
 
     def _listed(self, found: Any) -> ListedRow:
         names = [name for name, _ in self._extras()]
@@ -374,6 +394,21 @@ class Listing:
             if (condition := _path_condition(self.model, path, word)) is not None
         ]
         return sa.or_(*conditions) if conditions else sa.false()
+
+
+@contextlib.contextmanager
+def _unreadable_keys(session: AnySession) -> Iterator[None]:
+    """Leave the block where the database says that a key of a URL is no value of its type.
+
+    Only it knows what an inet, or a type of its own, looks like. Such a key has no row.
+    """
+    try:
+        yield
+    except sa.exc.DataError as error:
+        code = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None)
+        if not str(code).startswith("22"):
+            raise
+        session.rollback()
 
 
 def default_searchable(mapper: orm.Mapper[Any]) -> list[str]:
@@ -427,7 +462,57 @@ def members(session: AnySession, instance: Any, key: str, limit: int) -> list[An
         .order_by(*(getattr(target.class_, k) for k in inspection.identity_keys(target)))
         .limit(limit)
     )
-    return list(session.scalars(statement).unique())
+    found = list(session.scalars(statement).unique())
+    load_chains(session, found)
+    return found
+
+
+def load_chains(session: AnySession, instances: Iterable[Any]) -> None:
+    """Load what stands above ``instances`` in trees whose ``__str__`` tells the whole way there.
+
+    All levels that are missing come in one recursive statement for each class.
+    """
+    starts: dict[orm.RelationshipProperty[Any], list[Any]] = {}
+    for instance in instances:
+        relationship = inspection.chain(sa.inspect(instance).mapper)
+        if relationship is not None:
+            starts.setdefault(relationship, []).append(instance)
+    for relationship, group in starts.items():
+        (local,) = relationship.local_columns
+        key = relationship.parent.get_property_by_column(local).key
+        tops = [top for i in group if (top := _top(i, relationship.key)) is not None]
+        missing = {value for top in tops if (value := getattr(top, key)) is not None}
+        if missing:
+            # The session holds rows weakly, so each is set at once on the row below it.
+            above = session.scalars(_all_above(relationship, missing)).unique().all()
+            for instance in (*tops, *above):
+                getattr(instance, relationship.key)
+
+
+def _top(instance: Any, key: str) -> Any:
+    """The first row whose ``key`` is not loaded, on the way that it leads from ``instance``."""
+    seen: set[int] = set()
+    while instance is not None and id(instance) not in seen:
+        if key in sa.inspect(instance).unloaded:
+            return instance
+        seen.add(id(instance))
+        instance = getattr(instance, key)
+    return None
+
+
+def _all_above(relationship: orm.RelationshipProperty[Any], keys: set[Any]) -> Statement:
+    model, mapper = relationship.mapper.class_, relationship.mapper
+    ((local, remote),) = relationship.local_remote_pairs or ()
+    above, parent = (getattr(model, mapper.get_property_by_column(c).key) for c in (remote, local))
+    way = sa.select(above.label("id"), parent.label("parent")).where(above.in_(keys))
+    found = way.cte("above", recursive=True)
+    # UNION, not UNION ALL: a circle of rows comes to an end.
+    found = found.union(sa.select(above, parent).where(above == found.c.parent))
+    return (
+        sa.select(model)
+        .where(above.in_(sa.select(found.c.id)))
+        .options(*label_options(relationship.mapper))
+    )
 
 
 def load_options(mapper: orm.Mapper[Any], paths: Iterable[Path]) -> list[Any]:
@@ -526,7 +611,10 @@ def _own_options(option: Any, mapper: orm.Mapper[Any], entity: Any) -> list[Any]
     for need in inspection.label(mapper).needs:
         current, at, owner = option, mapper, entity
         for key in need:
-            relationship = inspection.relationships(at)[key]
+            relationship = inspection.relationships(at).get(key)
+            if relationship is None:
+                current = current.undefer(getattr(owner, key))
+                break
             load = (
                 current.joinedload if inspection.is_to_one(relationship) else current.selectinload
             )

@@ -866,8 +866,14 @@ class ModelView(FlaskAdminModelView):
         """Where to go after a save: back to the list as it was."""
         return self._return_url()
 
+    @property
+    def _is_row_form(self) -> bool:
+        return request.endpoint in (f"{self.endpoint}.create_view", f"{self.endpoint}.edit_view")
+
     def _return_url(self) -> str:
-        target = request.form.get("url") or request.args.get("url")
+        target = request.args.get("url")
+        if not self._is_row_form or not hasattr(self.model, "url"):
+            target = request.form.get("url") or target
         return pages.safe_url(_path_of(target), self.get_url(".index_view"))
 
     def _kept_url(self) -> str | None:

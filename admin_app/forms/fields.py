@@ -5,21 +5,25 @@ All share the rule of `ModelFieldMixin`: what was not sent, or is what was shown
 
 from __future__ import annotations
 
-import enum
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 import wtforms
 from markupsafe import Markup, escape
+from sqlalchemy import orm
 from werkzeug.datastructures import FileStorage
 
 from admin_app import rendering
 from admin_app.constraints import Limit
-from admin_app.forms.codecs import Codec, JsonCodec, TextCodec
+from admin_app.forms.by_type import option_text
+from admin_app.forms.codecs import Codec
+from admin_app.forms.structures import formatted
 
 NEEDED = "A value is needed."
 MULTILINE = "\n\r"
+TOKEN_NAME = "csrf_token"  # noqa: S105 - a name, no secret
 
 FLASK_ADMIN_BLANK = "__None"
 """What Flask-Admin's forms, and scripts written for them, send for nothing chosen."""
@@ -42,11 +46,15 @@ class ModelFieldMixin:
     is_key = False
     widget: Any
     process: Any
+    raw_data: Any
 
     def process_formdata(self, valuelist: Sequence[Any]) -> None:
         """Take what was sent; ValueError with a sentence when it cannot be taken."""
         if self.flags.readonly_text:  # type: ignore[attr-defined]
             return
+        if self.name == TOKEN_NAME and len(valuelist) > 1:  # type: ignore[attr-defined]
+            # The token against forged forms goes by this column's name, and stands before it.
+            valuelist = self.raw_data = valuelist[1:]
         if valuelist:
             self.take(valuelist)
         else:
@@ -100,7 +108,7 @@ class ControlWidget:
         if limit and len(text) > limit:
             del attributes["maxlength"]
         if field.codec.is_long or any(c in text for c in MULTILINE):
-            attributes.setdefault("rows", max(3, min(24, text.count("\n") + 1)))
+            attributes.setdefault("rows", max(field.codec.rows, min(24, text.count("\n") + 1)))
             # A parser drops the first line end after the tag, so one is given to be dropped.
             return Markup("<textarea {}>\n{}</textarea>").format(attributes_html(attributes), text)
         if field.is_secret:
@@ -141,7 +149,8 @@ class ColumnField(ModelFieldMixin, wtforms.Field):
         **kwargs: Any,
     ) -> None:
         super().__init__(label, validators, **kwargs)
-        self.codec = codec
+        self.codec = codec.chosen()
+        self.stored_text: str | None = None
         self.is_nullable = is_nullable
         self.is_generated = is_generated
         self.is_key = is_key
@@ -151,6 +160,17 @@ class ColumnField(ModelFieldMixin, wtforms.Field):
         self.limit = limit
         if not is_nullable and not is_generated and not self.keeps_blank:
             self.flags.required = True
+        self.description = Markup(" ").join(
+            part for part in (self.description, escape(self.codec.note())) if part
+        )
+
+    def process(
+        self, formdata: Any, data: Any = wtforms.utils.unset_value, extra_filters: Any = None
+    ) -> None:
+        if self.is_editing and isinstance(data, str) and "\0" in data:
+            # A page cannot carry the character, so a form would send another back.
+            self.become_readonly()
+        super().process(formdata, data, extra_filters)
 
     def text(self) -> str:
         """The text of the control: what was typed, else the value."""
@@ -159,7 +179,11 @@ class ColumnField(ModelFieldMixin, wtforms.Field):
         return self._shown_text()
 
     def _shown_text(self) -> str:
-        if self.object_data is None or self.is_secret:
+        if self.is_secret:
+            return ""
+        if self.stored_text is not None and self.codec.is_json:
+            return formatted(self.stored_text)
+        if self.object_data is None:
             return ""
         return self.codec.write(self.object_data)
 
@@ -184,7 +208,7 @@ class ColumnField(ModelFieldMixin, wtforms.Field):
             return
         if not typed and self.is_secret:
             return
-        if not typed.strip() and not (typed and isinstance(self.codec, TextCodec)):
+        if not typed.strip() and not (typed and self.codec.is_text):
             self._clear()
             return
         if "\0" in typed or any("\ud800" <= c <= "\udfff" for c in typed):
@@ -192,15 +216,36 @@ class ColumnField(ModelFieldMixin, wtforms.Field):
         value = self.codec.read(_with_line_ends(typed, shown), self.dialect())
         if self.limit is not None and self.limit.refuses(value):
             raise ValueError(self.limit.sentence)
+        if self.is_editing and self._is_kept(value, typed, shown):
+            return
         self.data = value
         self.is_changed = True
 
+    def _is_kept(self, value: Any, typed: str, shown: str) -> bool:
+        """Whether ``value`` is what the row holds, written otherwise."""
+        if self.codec.is_json and self.stored_text is not None:
+            return formatted(_same_lines(typed)) == shown
+        return self.object_data is not None and self.codec.is_same(value, self.object_data)
+
+    def populate_obj(self, obj: Any, name: str) -> None:
+        super().populate_obj(obj, name)
+        if not self.is_changed or not self.is_editing:
+            return
+        state = sa.inspect(obj)
+        attribute = state.attrs.get(name)
+        # SQLAlchemy finds 1, 1.0 and true equal, and dicts whatever the order of their keys.
+        if attribute is not None and name in state.dict and not attribute.history.has_changes():
+            orm.attributes.flag_modified(obj, name)
+
     def _clear(self) -> None:
+        is_defaulted = self.is_generated and not self.is_editing
         if not self.is_nullable:
+            if is_defaulted:
+                return
             raise ValueError(NEEDED)
-        # None of a JSON column is JSON's null; what was emptied means SQL's.
-        is_json = isinstance(self.codec, JsonCodec)
-        self.data = sa.null() if is_json else None
+        # None of a JSON column is JSON's null, and of a new row it lets a default come in;
+        # what was emptied means SQL's.
+        self.data = sa.null() if is_defaulted or self.codec.is_json else None
         self.is_changed = True
 
 
@@ -209,12 +254,22 @@ def _same_lines(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+_LINE_END = re.compile(r"\r\n|\r|\n")
+
+
 def _with_line_ends(typed: str, shown: str) -> str:
-    """``typed`` with the line ends that the value had before; a new value gets LF."""
-    typed = _same_lines(typed)
-    if "\r\n" in shown and "\n" not in shown.replace("\r\n", ""):
-        return typed.replace("\n", "\r\n")
-    return typed
+    """``typed`` with the line ends that its lines had before; new lines get the commonest one."""
+    ends = _LINE_END.findall(shown)
+    if not ends or set(ends) == {"\n"}:
+        return _same_lines(typed)
+    commonest = max(("\n", "\r\n", "\r"), key=ends.count)
+    lines, before = _same_lines(typed).split("\n"), _same_lines(shown).split("\n")
+    kept = min(len(lines), len(before)) - 1
+    first = next((i for i in range(kept) if lines[i] != before[i]), kept)
+    last = next((i for i in range(kept - first) if lines[-1 - i] != before[-1 - i]), kept - first)
+    added = len(lines) - 1 - first - last
+    now = [*ends[:first], *[commonest] * added, *ends[len(ends) - last :], ""]
+    return "".join(line + end for line, end in zip(lines, now, strict=True))
 
 
 class CheckboxWidget:
@@ -299,7 +354,7 @@ class ChoiceField(ModelFieldMixin, wtforms.Field):
         **kwargs: Any,
     ) -> None:
         super().__init__(label, validators, **kwargs)
-        self.text_of = text_of or _option_text
+        self.text_of = text_of or option_text
         self.by_text = {self.text_of(value): value for value, _ in options}
         self.words = {self.text_of(value): str(words) for value, words in options}
         self.blank = "" if "" not in self.by_text else "(none)"
@@ -347,16 +402,6 @@ class ChoiceField(ModelFieldMixin, wtforms.Field):
         return rendering.render(self.object_data)
 
 
-def _option_text(value: Any) -> str:
-    if isinstance(value, enum.Enum):
-        return value.name
-    if value is True:
-        return "true"
-    if value is False:
-        return "false"
-    return str(value)
-
-
 class FileWidget:
     """A file to upload, the size of what is there, and a box to remove it."""
 
@@ -370,6 +415,8 @@ class FileWidget:
         if field.object_data is None:
             return control
         kept = Markup('<span class="file-kept">{} stored</span>').format(field.shown())
+        if field.url is not None:
+            kept += Markup(' <a class="link" href="{}">Download</a> ').format(field.url)
         if not field.is_nullable:
             return Markup('<span class="file">{}{}</span>').format(kept, control)
         return Markup(
@@ -388,11 +435,14 @@ class BinaryField(ModelFieldMixin, wtforms.Field):
         label: str | None = None,
         validators: Any = None,
         *,
+        link: Callable[[Any], str | None] | None = None,
         is_nullable: bool = True,
         is_generated: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(label, validators, **kwargs)
+        self.link = link
+        self.url: str | None = None
         self.is_nullable = is_nullable
         if not is_nullable and not is_generated:
             self.flags.required = True

@@ -131,7 +131,9 @@ def columns_written(statements: Iterable[str]) -> set[str]:
     for statement in statements:
         match = re.match(r"UPDATE .+? SET (.+?) WHERE ", statement, re.DOTALL)
         assert match is not None, statement
-        found.update(part.partition("=")[0].strip(' "') for part in match[1].split(", "))
+        names = (part.partition("=")[0].strip(' "') for part in match[1].split(", "))
+        # psycopg2 wants every % of a name twice.
+        found.update(name.replace("%%", "%") for name in names)
     return found
 
 

@@ -525,3 +525,25 @@ def test_members_that_may_only_be_written_block_a_delete_in_words(make_site, jou
     assert response.status_code == 200
     assert "the relationship to them needs passive_deletes=True" in response.text
     way.get("details", key)
+
+
+@pytest.mark.parametrize("depth", [5, 40])
+def test_the_way_to_a_deep_row_is_told_at_the_cost_of_a_shallow_one(
+    make_site, journey, statements, depth
+):
+    site = make_site(Trees).register_all()
+    with site.session() as session:
+        for tree in range(60):
+            above = None
+            for level in range(depth):
+                above = Node(name=f"T{tree}L{level}", parent=above)
+            session.add(above)
+        session.commit()
+    url = f"{site.url(Node)}?sort=-id&page_size=20"
+    with statements(site.engine) as seen:
+        page = site.client.get(url).text
+    assert len(seen) <= 4
+    assert "T59L0 / T59L1 / T59L2" in page
+    with statements(site.engine) as seen:
+        assert site.client.get(f"{site.url(Node)}lookup/parent/?q=L{depth - 1}").status_code == 200
+    assert len(seen) <= 4
