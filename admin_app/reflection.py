@@ -140,6 +140,7 @@ def _load(engine: sa.Engine, metadata: sa.MetaData, schema: str | None) -> set[s
         )
         _follow_foreign_keys(connection, metadata)
         views = _load_views(connection, metadata, schema)
+        _mark_typed_keys(connection, metadata)
     if engine.dialect.name == "sqlite":
         for table in metadata.tables.values():
             for column in table.columns:
@@ -147,6 +148,20 @@ def _load(engine: sa.Engine, metadata: sa.MetaData, schema: str | None) -> set[s
     for warning in told:
         log.warning("While reflecting: %s", warning.message)
     return views
+
+
+def _mark_typed_keys(connection: sa.Connection, metadata: sa.MetaData) -> None:
+    """Tell of SQLite's keys which have to be given: it counts on for INTEGER PRIMARY KEY alone."""
+    if connection.dialect.name != "sqlite":
+        return
+    found = connection.exec_driver_sql(
+        "SELECT t.name, c.name, c.type, t.sql FROM sqlite_master t, pragma_table_info(t.name) c"
+        " WHERE t.type = 'table' AND c.pk"
+    )
+    for table, column, type_, sql in found:
+        is_counted = type_.upper() == "INTEGER" and not re.search(r"(?i)WITHOUT\s+ROWID", sql)
+        if table in metadata.tables and not is_counted:
+            metadata.tables[table].columns[column].autoincrement = False
 
 
 def _load_views(

@@ -403,3 +403,23 @@ def test_decimals_of_sqlite_are_not_rounded(
 def test_a_column_called_as_the_token_of_every_form_gets_another_name(engine: sa.Engine) -> None:
     run(engine, "CREATE TABLE visit (id INTEGER PRIMARY KEY, csrf_token VARCHAR(9))")
     assert attributes(reflect(engine), "Visit") == {"id", "csrf_token_"}
+
+
+@pytest.mark.parametrize(
+    ("type_", "rest", "is_counted"),
+    [
+        ("INTEGER", "", True),
+        ("integer", "", True),
+        ("INT", "", False),
+        ("SMALLINT", "", False),
+        ("BIGINT", "", False),
+        ("INTEGER", "WITHOUT ROWID", False),
+    ],
+)
+def test_a_key_that_sqlite_does_not_count_on_has_to_be_given(
+    sqlite_url: str, type_: str, rest: str, is_counted: bool
+) -> None:
+    engine = sa.create_engine(sqlite_url)
+    run(engine, f"CREATE TABLE van (id {type_} PRIMARY KEY, name TEXT) {rest}")
+    table = find(reflect(engine), "Van").__table__
+    assert (table._autoincrement_column is not None) == is_counted
