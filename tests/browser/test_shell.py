@@ -120,7 +120,7 @@ def walk(page: Page, limit: int = 90) -> list[dict]:
     return found
 
 
-@pytest.mark.parametrize("path", ["", "customer/?page_size=20", "vehicle/edit/?id=1"])
+@pytest.mark.parametrize("path", ["", "depot/", "vehicle/edit/?id=1"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_wherever_tab_leads_the_focus_can_be_seen(
     path: str, scheme: str, page: Page, fleet
@@ -289,7 +289,7 @@ def test_a_form_loads_few_and_small_files(page: Page, fleet) -> None:
 
 def test_files_come_compressed_and_are_kept_for_ever(page: Page, fleet) -> None:
     files = [a for a in loaded(page, fleet.at("order/")) if "/assets/" in a.url]
-    assert len(files) > 3
+    assert len(files) >= 3
     assert {a.headers["cache-control"] for a in files} == {"public, max-age=31536000, immutable"}
     large = [a for a in files if not a.url.endswith(".svg")]
     assert {a.headers.get("content-encoding") for a in large} == {"gzip"}
@@ -301,7 +301,7 @@ def test_a_file_is_asked_for_once(page: Page, fleet) -> None:
     sizes = page.evaluate(
         "performance.getEntriesByType('resource').map(entry => entry.transferSize)"
     )
-    assert len(sizes) > 3
+    assert len(sizes) >= 3
     assert sum(sizes) == 0
 
 
