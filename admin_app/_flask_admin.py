@@ -6,23 +6,32 @@ something, it is mended here.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flask
 import sqlalchemy as sa
+import wtforms
 from flask_admin.base import Admin as FlaskAdmin
 from flask_admin.contrib.sqla import typefmt as sqla_typefmt
+from flask_admin.contrib.sqla.fields import InlineModelFormList
 from flask_admin.contrib.sqla.filters import BaseSQLAFilter
 from flask_admin.contrib.sqla.form import InlineModelConverter
+from flask_admin.form import BaseForm, SecureForm
 from flask_admin.model import typefmt
 from flask_admin.model.base import BaseModelView
+from flask_admin.model.fields import InlineModelFormField
+from flask_admin.model.form import InlineBaseFormAdmin
+from flask_wtf.csrf import generate_csrf, validate_csrf
 from sqlalchemy import orm
+from wtforms.csrf.session import SessionCSRF
 
-from admin_app import inspection, navigation, pages
-from admin_app.contexts import ListPage
+from admin_app import forms, inspection, navigation, pages
+from admin_app.contexts import IndexPage, ListPage
 from admin_app.listing import Count, ListedRow, ListState, Page
+from admin_app.pages import Crumb
 
 
 def adopt(admin: FlaskAdmin) -> None:
@@ -38,6 +47,16 @@ def adopt(admin: FlaskAdmin) -> None:
         pages.install(app)
         pages.guard(app, admin.url or "")
         app.jinja_env.globals["admin_site"] = lambda: navigation.site(admin, current_view())
+        app.jinja_env.globals["admin_index"] = lambda: index_page(admin)
+
+
+def index_page(admin: FlaskAdmin) -> IndexPage:
+    """The first page of ``admin``, which Flask-Admin's own index view hands nothing to draw."""
+    return IndexPage(
+        title=str(admin.name),
+        breadcrumbs=[Crumb(str(admin.name))],
+        sections=navigation.directory(admin),
+    )
 
 
 def current_view() -> Any:
@@ -47,6 +66,37 @@ def current_view() -> Any:
             if view.endpoint == flask.request.blueprint:
                 return view
     return None
+
+
+def guarded_base(base: type[BaseForm]) -> type[BaseForm]:
+    """A host's ``form_base_class``; a SecureForm whose token is that of this site's other forms.
+
+    Flask-WTF's guard looks for its own token under the name that SecureForm gives to another.
+    """
+    if not issubclass(base, SecureForm):
+        return base
+    meta: Any = base.Meta
+    guarded = type("Meta", (meta,), {"csrf_class": _SiteCSRF})
+    return type(base.__name__, (base,), {"Meta": guarded})
+
+
+class _SiteCSRF(SessionCSRF):
+    """The token of Flask-WTF where that guards the application, else a token of the session."""
+
+    def generate_csrf_token(self, csrf_token_field: Any) -> Any:
+        if _is_guarded():
+            return generate_csrf()
+        return super().generate_csrf_token(csrf_token_field)
+
+    def validate_csrf_token(self, form: Any, field: Any) -> None:
+        if not _is_guarded():
+            super().validate_csrf_token(form, field)
+        elif not flask.g.get("csrf_valid"):
+            validate_csrf(field.data)
+
+
+def _is_guarded() -> bool:
+    return bool(flask.current_app.config.get("WTF_CSRF_ENABLED"))
 
 
 def view_for(admin: FlaskAdmin, mapper: orm.Mapper[Any]) -> Any:
@@ -230,16 +280,49 @@ def list_arguments(view: Any, page: ListPage, state: ListState, found: Page) -> 
     }
 
 
-class InlineConverter(InlineModelConverter):
-    """Flask-Admin's inline forms, whose pickers ask the parent's view for rows.
+class InlineRow(InlineModelFormField):
+    """One row of an inline list; its key tells which row it is and is never written."""
 
-    ``get_info`` makes the object that the form converter will know as its view.
+    def populate_obj(self, obj: Any, name: str) -> None:
+        keys = (self._pk,) if isinstance(self._pk, str) else tuple(self._pk)
+        for key, field in self.form._fields.items():
+            if key not in keys:
+                field.populate_obj(obj, key)
+
+
+class InlineRows(InlineModelFormList):
+    form_field_type = InlineRow
+
+
+class InlineConverter(InlineModelConverter):
+    """Flask-Admin's inline forms with our fields, whose pickers ask the parent's view for rows.
+
+    ``get_info`` makes the object that the form converter will know as its view. Flask-Admin asks
+    it for a form before it makes one of its own.
     """
+
+    inline_field_list_type = InlineRows
 
     def get_info(self, p: Any) -> Any:
         info: Any = super().get_info(p)
         view: Any = self.view
+        if type(info).get_form is InlineBaseFormAdmin.get_form:
+            info.get_form = functools.partial(self._child_form, info)
         info.lookup_for = view.lookup_for
         info.lookup_for_table = view.lookup_for_table
         info.dialect_name = view.dialect_name
         return info
+
+    def _child_form(self, info: Any) -> type[wtforms.Form]:
+        view: Any = self.view
+        reverse = self._calculate_mapping_key_pair(view.model, info).values()
+        return forms.scaffold(
+            inspection.mapper_of(info.model),
+            view.model_form_converter(self.session, info),
+            base_class=info.form_base_class or BaseForm,
+            only=info.form_columns,
+            exclude=[*reverse, *(info.form_excluded_columns or ())],
+            field_args=info.form_args,
+            extra_fields=info.form_extra_fields,
+            hidden_key=True,
+        )

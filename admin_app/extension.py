@@ -23,10 +23,9 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import orm
 from werkzeug.utils import redirect
 
-from admin_app import _flask_admin, accounts, contexts, database, inspection, navigation, pages
+from admin_app import _flask_admin, accounts, database, inspection, navigation, pages
 from admin_app.accounts import SignIn
 from admin_app.errors import AdminError, ConfigurationError, Forbidden
-from admin_app.pages import Crumb
 from admin_app.policy import Policy, Principal
 from admin_app.views import ModelView, end_with_request, scoped
 
@@ -57,12 +56,7 @@ class AdminIndexView(FlaskAdminIndexView):
     @expose()
     def index(self) -> str:
         assert self.admin is not None
-        page = contexts.IndexPage(
-            title=str(self.admin.name),
-            breadcrumbs=[Crumb(str(self.admin.name))],
-            sections=navigation.directory(self.admin),
-        )
-        return str(self.render(self._template, page=page))
+        return str(self.render(self._template, page=_flask_admin.index_page(self.admin)))
 
 
 class Admin(FlaskAdmin):
@@ -117,6 +111,7 @@ class Admin(FlaskAdmin):
         app.register_error_handler(AdminError, pages.error_response)
         app.before_request(self._guard_entry)
         app.jinja_env.globals["admin_site"] = self.site
+        app.jinja_env.globals["admin_index"] = lambda: _flask_admin.index_page(self)
         if self.db is not None:
             if isinstance(self.db, SQLAlchemy):
                 database.attach(self.db.metadata)

@@ -59,7 +59,8 @@ class RowLookup:
         session = self.view.get_session()
         offset = page * LOOKUP_SIZE if offset is None else offset
         if self.loader is not None:
-            found = list(self.loader.get_list(text, offset, limit + 1))
+            # No column of PostgreSQL holds a NUL, and a loader does not look.
+            found = list(self.loader.get_list(text.replace("\0", ""), offset, limit + 1))
             instances, has_more = found[:limit], len(found) > limit
         else:
             instances, has_more = self.listing().lookup(session, text, limit, offset)

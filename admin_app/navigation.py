@@ -55,7 +55,7 @@ def sections(admin: Any, current: Any = None) -> list[MenuSection]:
 
 def directory(admin: Any) -> list[MenuSection]:
     """The sections for the first page: each model tells what it is and offers a new row."""
-    views = {view.endpoint: view for view in admin.views_by_model.values()}
+    views = {view.endpoint: view for view in getattr(admin, "views_by_model", {}).values()}
     return [
         MenuSection(s.title, [_introduced(item, views.get(item.key)) for item in s.items])
         for s in sections(admin)

@@ -15,7 +15,7 @@ import logging
 import os
 import secrets
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -132,6 +132,7 @@ class ModelView(FlaskAdminModelView):
             sizes = {*self.page_size_options, self.page_size}
             self.page_size_options = tuple(sorted(s for s in sizes if s))
         self._lookups: dict[str, forms.Lookup] = {}
+        self.form_base_class = _flask_admin.guarded_base(self.form_base_class)
         with warnings.catch_warnings():
             # Flask-Admin deprecates sessions in favour of Flask-SQLAlchemy's object; we take both.
             warnings.filterwarnings("ignore", "Passing a session object", DeprecationWarning)
@@ -173,6 +174,9 @@ class ModelView(FlaskAdminModelView):
         blueprint = super().create_blueprint(admin)
         pages.catch_errors(blueprint)
         end_with_request(admin.app, self.session)
+        if not pages.is_under(self.url or "", admin.url):
+            # A host may put a view anywhere; it is as exposed there as under the admin.
+            pages.guard(admin.app, self.url or "", getattr(admin, "enter", None))
         return blueprint
 
     # Who may
@@ -721,9 +725,16 @@ class ModelView(FlaskAdminModelView):
         listing = self.get_listing(paths=paths, refine=self._refinement(filters))
         state = listing.parse(request.args, [name for name, _ in self._list_columns])
         state = dataclasses.replace(state, page=0, page_size=self.export_max_rows)
-        if type(self).get_list is ModelView.get_list:
-            return listing.stream(self.get_session(), state)
-        return (row.instance for row in _flask_admin.page_of(self, state, filters).rows)
+
+        # The session of the request has ended by the time that a response is streamed.
+        def rows() -> Iterator[Any]:
+            if type(self).get_list is ModelView.get_list:
+                yield from listing.stream(self.get_session(), state)
+            else:
+                found = _flask_admin.page_of(self, state, filters).rows
+                yield from (row.instance for row in found)
+
+        return rows()
 
     def _export_data(self) -> tuple[int, Any]:
         rows = list(self._exported_rows())

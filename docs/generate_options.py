@@ -114,7 +114,7 @@ INHERITED: dict[str, dict[str, str]] = {
     "Accepted, and without effect": {
         "column_auto_select_related": "Related rows of a list always come with its rows.",
         "column_select_related_list": "As above.",
-        "column_editable_list": "Cells of the list cannot be edited yet.",
+        "column_editable_list": "The list shows plain cells; `ajax/update/` saves these columns.",
         "fast_mass_delete": "Rows are always deleted by the rules of the mapping.",
         "create_modal": "Forms and details are pages of their own, which can be linked to.",
         "edit_modal": "As above.",

@@ -81,7 +81,8 @@ class ModelConverter(AdminModelConverter):
         is_key = isinstance(prop, orm.ColumnProperty) and not any(
             column.foreign_keys for column in prop.columns
         )
-        return labels.get(key) or inspection.words(key if is_key else key.removesuffix("_id"))
+        prettify = getattr(self.view, "_prettify_name", inspection.words)
+        return labels.get(key) or str(prettify(key if is_key else key.removesuffix("_id")))
 
     def _override_arguments(
         self, column: inspection.Column, kwargs: dict[str, Any]
@@ -307,10 +308,17 @@ def scaffold(
     field_args: Mapping[str, Any] | None = None,
     extra_fields: Mapping[str, UnboundField[Any]] | None = None,
     ignore_hidden: bool = True,
+    hidden_key: bool = False,
 ) -> type[wtforms.Form]:
-    """The form class for rows of ``mapper``; the arguments are the ``form_*`` options of a view."""
+    """The form class for rows of ``mapper``; the arguments are the ``form_*`` options of a view.
+
+    With ``hidden_key`` the primary key is there but not seen: it tells the row of an inline form.
+    """
     extra_fields = extra_fields or {}
     keys = [getattr(k, "key", k) for k in only] if only else default_keys(mapper)
+    if hidden_key:
+        identity = inspection.identity_keys(mapper)
+        keys = [*identity, *(k for k in keys if k not in identity)]
     excluded = {getattr(k, "key", k) for k in exclude or ()}
     fields: dict[str, Any] = {}
     for key in keys:
@@ -321,7 +329,7 @@ def scaffold(
             continue
         prop = _property(mapper, key)
         field = converter.convert(
-            mapper.class_, mapper, key, prop, (field_args or {}).get(key), False
+            mapper.class_, mapper, key, prop, (field_args or {}).get(key), hidden_key
         )
         if field is None:
             continue
