@@ -22,6 +22,11 @@ def zone() -> dt.tzinfo:
     return _zone.get()
 
 
+def zone_name() -> str:
+    """What the time zone of the current request is called: ``Europe/Paris``."""
+    return str(zone())
+
+
 def set_zone(value: dt.tzinfo) -> None:
     """Make ``value`` the zone of the current request, or thread."""
     _zone.set(value)

@@ -10,12 +10,13 @@ Relationships hold only the rows that are chosen; others are looked up as the op
 (`PickerField`, fed by a `Lookup` that the view gives).
 """
 
+from admin_app.forms.by_type import choices_for as choices_for
+from admin_app.forms.by_type import codec_for as codec_for
+from admin_app.forms.by_type import enum_options as enum_options
 from admin_app.forms.codecs import Codec as Codec
-from admin_app.forms.codecs import codec_for as codec_for
 from admin_app.forms.conversion import ModelConverter as ModelConverter
 from admin_app.forms.conversion import attribute_for as attribute_for
 from admin_app.forms.conversion import default_keys as default_keys
-from admin_app.forms.conversion import enum_options as enum_options
 from admin_app.forms.conversion import scaffold as scaffold
 from admin_app.forms.model_form import ModelFormMixin as ModelFormMixin
 from admin_app.forms.pickers import Lookup as Lookup

@@ -1,36 +1,45 @@
-"""Values of column types as the text of a control, and back.
+"""Values of plain column types as the text of a control, and back.
 
-A codec is chosen by ``isinstance`` on the type (`codec_for`); a type that has none is shown and
-never taken.
+What a codec reads is what the column will hold, exactly; what it could hold only nearly is refused
+with a sentence. `by_type` chooses the codec of a type, `structures` has those of JSON and arrays,
+`postgresql` those of its own types.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import decimal
-import json
 import math
 import re
+import struct
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
-import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
-
-from admin_app import inspection, moments, rendering
+from admin_app import moments, rendering
 
 _LIMITS = {"small": 2**15, "int": 2**31, "big": 2**63}
+
+MAX_DIGITS = 1000
+"""Digits of a number that a form takes; a database may hold more, but no person types them."""
+
+_WIDE = decimal.Context(prec=decimal.MAX_PREC, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN)
+"""Rounds nothing: the usual context keeps 28 digits."""
 
 
 class Codec:
     """Writes values of one column type as text and reads them back.
 
     ``read`` raises ValueError with a sentence. ``input_type`` is the type of the control and
-    ``attributes`` what else it carries; a codec whose values may hold line ends is ``is_long``.
+    ``attributes`` what else it carries; a codec whose values may hold line ends is ``is_long``,
+    with ``rows`` lines at least.
     """
 
     input_type = "text"
     is_long = False
+    rows = 3
+    is_text = False
+    is_json = False
 
     def __init__(self) -> None:
         self.attributes: dict[str, Any] = {}
@@ -41,6 +50,22 @@ class Codec:
     def read(self, text: str, dialect: str) -> Any:
         raise NotImplementedError
 
+    def chosen(self) -> Codec:
+        """The codec for the database of the current request."""
+        return self
+
+    def is_same(self, one: Any, other: Any) -> bool:
+        """Whether two values are one: equal is not enough, for 1 equals true and 1.0."""
+        try:
+            is_equal = type(one) is type(other) and bool(one == other)
+        except Exception:  # a value that cannot be compared is another one
+            return False
+        return is_equal and self.write(one) == self.write(other)
+
+    def note(self) -> str:
+        """What whoever fills it in has to know, as a sentence; empty for nothing."""
+        return ""
+
     def input_type_for(self, text: str) -> str:
         """The control's type for this text: a native one drops what it cannot show."""
         return self.input_type
@@ -49,10 +74,13 @@ class Codec:
 class TextCodec(Codec):
     """Strings as they are; ``length`` None means no limit."""
 
+    is_text = True
+
     def __init__(self, length: int | None = None, is_long: bool = False) -> None:
         super().__init__()
         self.length = length
-        self.is_long = is_long
+        self.is_long = is_long or length is None
+        self.rows = 3 if is_long else 1
         if length:
             self.attributes["maxlength"] = length
 
@@ -72,23 +100,42 @@ class IntegerCodec(Codec):
 
     def read(self, text: str, dialect: str) -> int:
         text = text.strip()
-        if not re.fullmatch(r"[+-]?[0-9]{1,40}", text):
+        if not re.fullmatch(r"[+-]?[0-9]+", text):
             raise ValueError("This is not a whole number.")
-        number = int(text)
-        limit = _LIMITS["big" if dialect == "sqlite" else self.bits]
-        if not -limit <= number < limit:
-            raise ValueError(f"This number must lie between {-limit:,} and {limit - 1:,}.")
+        limits = self.limits(dialect)
+        number = int(text) if len(text) < MAX_DIGITS else None
+        if number is None or not limits[0] <= number <= limits[1]:
+            raise ValueError(f"This number must lie between {limits[0]:,} and {limits[1]:,}.")
         return number
+
+    def limits(self, dialect: str) -> tuple[int, int]:
+        """The least and the greatest number that the column holds."""
+        limit = _LIMITS["big" if dialect == "sqlite" else self.bits]
+        return -limit, limit - 1
 
 
 class NumericCodec(Codec):
-    """Decimals, refused rather than rounded when they have more places than the column."""
+    """Decimals, refused rather than rounded when they have more digits than the column keeps.
 
-    def __init__(self, precision: int | None, scale: int | None, as_decimal: bool) -> None:
+    A column of binary floating point that gives decimals (``is_binary``) keeps what a float does,
+    and so does every decimal in SQLite.
+    """
+
+    def __init__(
+        self,
+        precision: int | None,
+        scale: int | None,
+        as_decimal: bool,
+        is_binary: bool = False,
+        shown_scale: int | None = None,
+    ) -> None:
         super().__init__()
         self.precision = precision
-        self.scale = scale
+        # To SQL a precision alone means no decimal places.
+        self.scale = 0 if scale is None and precision is not None and not is_binary else scale
         self.as_decimal = as_decimal
+        self.is_binary = is_binary
+        self.shown_scale = shown_scale if shown_scale is not None else scale
         self.attributes["inputmode"] = "decimal"
 
     def write(self, value: Any) -> str:
@@ -97,45 +144,153 @@ class NumericCodec(Codec):
         return repr(value) if isinstance(value, float) else str(value)
 
     def read(self, text: str, dialect: str) -> Any:
-        number = _decimal(text)
+        number = read_decimal(text)
         if self.scale is not None:
-            places = -number.normalize().as_tuple().exponent  # type: ignore[operator]
-            if places > self.scale:
+            if _places(number) > self.scale:
                 raise ValueError(f"At most {self.scale} decimal places can be stored.")
-            if self.precision is not None and abs(number) >= 10 ** (self.precision - self.scale):
+            number = number.quantize(decimal.Decimal(1).scaleb(-self.scale), context=_WIDE)
+            whole = number.adjusted() + 1 if number else 0
+            if self.precision is not None and whole > self.precision - self.scale:
                 raise ValueError(
                     f"At most {self.precision - self.scale} digits can stand before the point."
                 )
-        return number if self.as_decimal else float(number)
+        if self.is_binary or dialect == "sqlite":
+            self._keep_in_float(number)
+        if self.as_decimal:
+            return number
+        return exact_float(number)
+
+    def _keep_in_float(self, number: decimal.Decimal) -> None:
+        scale = 10 if self.shown_scale is None else self.shown_scale
+        try:
+            kept = decimal.Decimal(f"{float(number):.{scale}f}")
+        except (OverflowError, decimal.InvalidOperation):
+            raise ValueError("This number is too large.") from None
+        if kept != number:
+            raise ValueError(
+                f"This database keeps about 15 digits, {scale} of them after the point at most: "
+                f"it would hold {shorten(format(kept, 'f'))}."
+            )
 
 
 class FloatCodec(Codec):
-    """Binary floating point, shown with every digit that it takes to come back the same."""
+    """Binary floating point, shown with every digit that it takes to come back the same.
 
-    def __init__(self) -> None:
+    ``is_single`` tells a column of four bytes.
+    """
+
+    def __init__(self, is_single: bool = False) -> None:
         super().__init__()
+        self.is_single = is_single
         self.attributes["inputmode"] = "decimal"
 
     def write(self, value: Any) -> str:
         return repr(value) if isinstance(value, float) else str(value)
 
     def read(self, text: str, dialect: str) -> float:
-        number = float(_decimal(text))
-        if not math.isfinite(number):
-            raise ValueError("This number is too large.")
+        number = exact_float(read_decimal(text))
+        if self.is_single and dialect != "sqlite":
+            kept = _single(number)
+            if kept != number:
+                raise ValueError(f"This column keeps about 7 digits: it would hold {kept!r}.")
         return number
 
 
-def _decimal(text: str) -> decimal.Decimal:
-    try:
-        number = decimal.Decimal(text.strip())
-    except decimal.InvalidOperation:
-        raise ValueError("This is not a number.") from None
-    if not number.is_finite():
+def read_decimal(text: str) -> decimal.Decimal:
+    """The number that ``text`` writes, to the last digit; ValueError when a form cannot take it."""
+    text = text.strip()
+    if not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,30})?", text):
         raise ValueError("This is not a number.")
-    if abs(number.adjusted()) > 500:
-        raise ValueError("This number is too large.")
+    try:
+        number = decimal.Decimal(text) if len(text) <= MAX_DIGITS + 40 else None
+    except decimal.InvalidOperation:
+        number = None
+    if number is None or abs(number.adjusted()) > MAX_DIGITS or _places(number) > MAX_DIGITS:
+        raise ValueError("This number has too many digits.")
     return number
+
+
+def _places(number: decimal.Decimal) -> int:
+    """The decimal places that ``number`` needs, zeros at its end not counted."""
+    _, digits, exponent = number.as_tuple()
+    assert isinstance(exponent, int)
+    for digit in reversed(digits):
+        if digit or exponent >= 0:
+            break
+        exponent += 1
+    return max(0, -exponent)
+
+
+def exact_float(number: decimal.Decimal) -> float:
+    """``number`` as binary floating point; ValueError when that would write it otherwise."""
+    try:
+        found = float(number)
+    except OverflowError:
+        found = math.inf
+    if not math.isfinite(found):
+        raise ValueError("This number is too large.")
+    if decimal.Decimal(repr(found)) != number:
+        raise ValueError(f"This keeps about 16 digits: it would hold {found!r}.")
+    return found
+
+
+def _single(number: float) -> float:
+    """What a column of four bytes gives back for ``number``: its shortest text that tells it."""
+    try:
+        packed = struct.pack("f", number)
+    except OverflowError:
+        raise ValueError("This number is too large.") from None
+    for digits in range(6, 10):
+        shortest = float(f"{struct.unpack('f', packed)[0]:.{digits}g}")
+        if struct.pack("f", shortest) == packed:
+            return shortest
+    raise AssertionError("nine digits tell every number of four bytes")
+
+
+def shorten(text: str, limit: int = 60) -> str:
+    """``text`` cut for a sentence."""
+    return text if len(text) <= limit else text[:limit] + "…"
+
+
+class BooleanCodec(Codec):
+    """True and false, where they stand among other values; alone they have a field of their own."""
+
+    def write(self, value: Any) -> str:
+        return {True: "true", False: "false"}.get(value, str(value))
+
+    def read(self, text: str, dialect: str) -> bool:
+        try:
+            return {"true": True, "false": False}[text.strip().lower()]
+        except KeyError:
+            raise ValueError("This is neither true nor false.") from None
+
+
+class ChoiceCodec(Codec):
+    """One of few values by the text that stands for it, among other values."""
+
+    def __init__(self, by_text: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.by_text = by_text
+
+    def write(self, value: Any) -> str:
+        return next((t for t, v in self.by_text.items() if v == value), str(value))
+
+    def read(self, text: str, dialect: str) -> Any:
+        if text not in self.by_text:
+            choices = shorten(", ".join(self.by_text), 200)
+            raise ValueError(f"“{shorten(text)}” is not one of the choices: {choices}.")
+        return self.by_text[text]
+
+
+_TOO_FINE = re.compile(r"[.,][0-9]{7}")
+
+
+def _refuse_finer(text: str, value: dt.datetime | dt.time, precision: int | None) -> None:
+    """ValueError for parts of a second that would be cut off or rounded."""
+    digits = 6 if precision is None else precision
+    if _TOO_FINE.search(text) or value.microsecond % 10 ** (6 - min(digits, 6)):
+        told = f"At most {digits} decimals" if digits else "No fraction"
+        raise ValueError(f"{told} of a second can be stored.")
 
 
 class DateCodec(Codec):
@@ -155,10 +310,14 @@ class DateCodec(Codec):
 
 
 class TimeCodec(Codec):
+    """Times of a day; with ``is_aware`` they carry an offset, where the database keeps one."""
+
     input_type = "time"
 
-    def __init__(self) -> None:
+    def __init__(self, is_aware: bool = False, precision: int | None = None) -> None:
         super().__init__()
+        self.is_aware = is_aware
+        self.precision = precision
         self.attributes["step"] = "any"
 
     def write(self, value: Any) -> str:
@@ -166,11 +325,21 @@ class TimeCodec(Codec):
 
     def read(self, text: str, dialect: str) -> dt.time:
         try:
-            return dt.time.fromisoformat(text.strip())
+            value = dt.time.fromisoformat(text.strip())
         except ValueError:
-            raise ValueError("This is not a time; write it as 14:30 or 14:30:00.") from None
+            example = "14:30+01:00" if self.is_aware else "14:30:00"
+            raise ValueError(f"This is not a time; write it as 14:30 or {example}.") from None
+        _refuse_finer(text, value, self.precision)
+        keeps_offset = self.is_aware and dialect == "postgresql"
+        if keeps_offset and value.tzinfo is None:
+            raise ValueError("Add the offset from UTC, as in 14:30+01:00.")
+        if not keeps_offset and value.tzinfo is not None:
+            raise ValueError("No offset can be stored here; leave it out.")
+        return value
 
     def input_type_for(self, text: str) -> str:
+        if self.is_aware:
+            return "text"
         return _native(text, "time", r"\d\d:\d\d(:\d\d(\.\d{3})?)?")
 
 
@@ -181,9 +350,10 @@ class DateTimeCodec(Codec):
 
     input_type = "datetime-local"
 
-    def __init__(self, is_aware: bool) -> None:
+    def __init__(self, is_aware: bool, precision: int | None = None) -> None:
         super().__init__()
         self.is_aware = is_aware
+        self.precision = precision
         self.attributes["step"] = "any"
         if is_aware:
             self.input_type = "text"
@@ -200,6 +370,7 @@ class DateTimeCodec(Codec):
         except ValueError:
             example = "2026-11-24 14:30+01:00" if self.is_aware else "2026-11-24 14:30"
             raise ValueError(f"This is not a date and time; write it as {example}.") from None
+        _refuse_finer(text, value, self.precision)
         if not self.is_aware:
             if value.tzinfo is not None:
                 raise ValueError("This column has no time zone; leave the offset out.")
@@ -211,6 +382,13 @@ class DateTimeCodec(Codec):
         # Only PostgreSQL keeps a zone; elsewhere what is stored is UTC without saying so.
         return moment if dialect == "postgresql" else moment.replace(tzinfo=None)
 
+    def is_same(self, one: Any, other: Any) -> bool:
+        # One moment is written as one text, whatever the zone that it was typed or is loaded in.
+        return self.write(one) == self.write(other)
+
+    def note(self) -> str:
+        return f"Time zone {moments.zone_name()}, unless an offset is given." * self.is_aware
+
     def input_type_for(self, text: str) -> str:
         if self.is_aware:
             return "text"
@@ -221,44 +399,65 @@ def _native(text: str, native: str, pattern: str) -> str:
     return native if not text or re.fullmatch(pattern, text) else "text"
 
 
-class IntervalCodec(Codec):
-    """Lengths of time as «2 days 03:04:05.5», «90 minutes» or «-00:10:00»."""
+_EPOCH = dt.datetime(1970, 1, 1)
+_UNITS = {
+    "weeks": ("w", "week", "weeks"),
+    "days": ("d", "day", "days"),
+    "hours": ("h", "hr", "hrs", "hour", "hours"),
+    "minutes": ("m", "min", "mins", "minute", "minutes"),
+    "seconds": ("s", "sec", "secs", "second", "seconds"),
+}
+_UNIT = {word: unit for unit, words in _UNITS.items() for word in words}
 
-    _CLOCK = re.compile(r"(\d+):([0-5]?\d)(?::([0-5]?\d)(?:\.(\d{1,6}))?)?")
-    _PART = re.compile(r"(\d+)\s*(w|d|h|m|s)[a-z]*")
+
+class IntervalCodec(Codec):
+    """Lengths of time as «2 days 03:04:05.5», «90 minutes» or «-00:10:00».
+
+    ``is_native`` tells a type that is one in every database; others store a date by it.
+    """
+
+    _CLOCK = re.compile(
+        r"([0-9]{1,12}):([0-5]?[0-9])(?::([0-5]?[0-9])(?:\.([0-9]{1,6}))?)?(?![0-9])"
+    )
+    _PART = re.compile(r"([0-9]{1,15})\s*([a-z]+)")
+
+    def __init__(self, is_native: bool = False) -> None:
+        super().__init__()
+        self.is_native = is_native
 
     def write(self, value: Any) -> str:
         return rendering.duration(value) if isinstance(value, dt.timedelta) else str(value)
 
     def read(self, text: str, dialect: str) -> dt.timedelta:
-        rest = text.strip().lower()
-        sign = -1 if rest.startswith("-") else 1
-        rest = rest.lstrip("+-").strip()
-        total = dt.timedelta()
-        found = bool(rest)
         try:
-            while rest and found:
-                if match := self._CLOCK.match(rest):
-                    hours, minutes, seconds, fraction = match.groups()
-                    total += dt.timedelta(
-                        hours=int(hours),
-                        minutes=int(minutes),
-                        seconds=int(seconds or 0),
-                        microseconds=int((fraction or "0").ljust(6, "0")),
-                    )
-                elif match := self._PART.match(rest):
-                    unit = {
-                        "w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"
-                    }[match[2]]  # fmt: skip
-                    total += dt.timedelta(**{unit: int(match[1])})
-                found = match is not None
-                rest = rest[match.end() :].lstrip(" ,") if match else rest
-            total *= sign
+            total = self._total(text.strip().lower())
+            if total is not None and not self.is_native and dialect != "postgresql":
+                _EPOCH + total
         except OverflowError:
             raise ValueError("This length of time is too large.") from None
-        if not found:
+        if total is None:
             raise ValueError("This is not a length of time; write it as 2 days 03:04:05.")
         return total
+
+    def _total(self, text: str) -> dt.timedelta | None:
+        sign = -1 if text.startswith("-") else 1
+        rest = text[1:].strip() if text.startswith(("-", "+")) else text
+        total = dt.timedelta()
+        while rest:
+            if match := self._CLOCK.match(rest):
+                hours, minutes, seconds, fraction = match.groups()
+                total += dt.timedelta(
+                    hours=int(hours),
+                    minutes=int(minutes),
+                    seconds=int(seconds or 0),
+                    microseconds=int((fraction or "0").ljust(6, "0")),
+                )
+            elif (match := self._PART.match(rest)) and match[2] in _UNIT:
+                total += dt.timedelta(**{_UNIT[match[2]]: int(match[1])})
+            else:
+                return None
+            rest = rest[match.end() :].lstrip(" ,")
+        return total * sign if text.strip("+- ") else None
 
 
 class UuidCodec(Codec):
@@ -272,156 +471,3 @@ class UuidCodec(Codec):
         except ValueError:
             raise ValueError("This is not a UUID.") from None
         return value if self.as_uuid else str(value)
-
-
-class JsonCodec(Codec):
-    """Any JSON value; blank is SQL's NULL, the word null is JSON's."""
-
-    is_long = True
-
-    def __init__(self, none_as_null: bool) -> None:
-        super().__init__()
-        self.none_as_null = none_as_null
-        self.attributes["data-json"] = True
-
-    def write(self, value: Any) -> str:
-        return json.dumps(value, ensure_ascii=False, indent=2, default=str)
-
-    def read(self, text: str, dialect: str) -> Any:
-        value = _json(text)
-        if value is None and not self.none_as_null:
-            return sa.JSON.NULL
-        return value
-
-
-def _json(text: str) -> Any:
-    def refuse(constant: str) -> Any:
-        raise ValueError(f"{constant} is not JSON.")
-
-    try:
-        return json.loads(text, parse_constant=refuse)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"This is not JSON: line {error.lineno}, column {error.colno}.") from None
-    except RecursionError:
-        raise ValueError("This is nested too deeply.") from None
-
-
-class ArrayCodec(Codec):
-    """Arrays as JSON lists, so that commas, blanks, NULLs and nesting stay what they are."""
-
-    is_long = True
-
-    def __init__(self, item: Codec) -> None:
-        super().__init__()
-        self.item = item
-        self.attributes["data-json"] = True
-
-    def write(self, value: Any) -> str:
-        return json.dumps(self._out(value), ensure_ascii=False)
-
-    def _out(self, value: Any) -> Any:
-        if isinstance(value, list | tuple):
-            return [self._out(v) for v in value]
-        if value is None or isinstance(value, str | int | bool):
-            return value
-        return self.item.write(value)
-
-    def read(self, text: str, dialect: str) -> Any:
-        value = _json(text)
-        if not isinstance(value, list):
-            raise ValueError('This is not a list; write it as ["one", "two"].')
-        return self._in(value, dialect)
-
-    def _in(self, value: Any, dialect: str) -> Any:
-        if isinstance(value, list):
-            return [self._in(v, dialect) for v in value]
-        if value is None or isinstance(value, bool):
-            return value
-        return self.item.read(value if isinstance(value, str) else json.dumps(value), dialect)
-
-
-class MappingCodec(Codec):
-    """PostgreSQL's hstore as a JSON object of strings and nulls."""
-
-    is_long = True
-
-    def write(self, value: Any) -> str:
-        return json.dumps(value, ensure_ascii=False, indent=2)
-
-    def read(self, text: str, dialect: str) -> Any:
-        value = _json(text)
-        if not isinstance(value, dict) or not all(
-            v is None or isinstance(v, str) for v in value.values()
-        ):
-            raise ValueError('This is not a mapping of texts; write it as {"key": "value"}.')
-        return value
-
-
-class DecoratedCodec(Codec):
-    """Values of a TypeDecorator, written in their stored form and read back through the type."""
-
-    def __init__(self, type_: sa.types.TypeDecorator[Any], inner: Codec) -> None:
-        super().__init__()
-        self.type = type_
-        self.inner = inner
-        self.input_type = inner.input_type
-        self.is_long = inner.is_long
-        self.attributes = inner.attributes
-
-    def write(self, value: Any) -> str:
-        stored = inspection.bound(self.type, value)
-        return "" if stored is None else self.inner.write(stored)
-
-    def read(self, text: str, dialect: str) -> Any:
-        stored = self.inner.read(text, dialect)
-        try:
-            return inspection.loaded(self.type, stored)
-        except (ValueError, TypeError, LookupError, ArithmeticError) as error:
-            raise ValueError(f"This value does not fit: {error}.") from error
-
-    def input_type_for(self, text: str) -> str:
-        return self.inner.input_type_for(text)
-
-
-def codec_for(type_: sa.types.TypeEngine[Any]) -> Codec | None:
-    """The codec for a column type, by ``isinstance``; None when values cannot be typed safely."""
-    if isinstance(type_, sa.types.TypeDecorator):
-        if isinstance(type_, sa.PickleType):
-            return None
-        if isinstance(type_, sa.Interval):
-            return IntervalCodec()
-        if inspection.is_uuid(type_):
-            return UuidCodec(True)
-        inner = codec_for(type_.impl_instance)
-        return None if inner is None else DecoratedCodec(type_, inner)
-    if isinstance(type_, postgresql.DOMAIN):
-        return codec_for(type_.data_type)
-    if isinstance(type_, sa.String):
-        return TextCodec(type_.length, inspection.is_long_text(type_))
-    if isinstance(type_, sa.Integer):
-        bits = "small" if isinstance(type_, sa.SmallInteger) else "int"
-        return IntegerCodec("big" if isinstance(type_, sa.BigInteger) else bits)
-    if isinstance(type_, sa.Float):
-        return NumericCodec(None, None, True) if type_.asdecimal else FloatCodec()
-    if isinstance(type_, sa.Numeric):
-        return NumericCodec(type_.precision, type_.scale, bool(type_.asdecimal))
-    if isinstance(type_, sa.DateTime):
-        return DateTimeCodec(bool(type_.timezone))
-    if isinstance(type_, sa.Date):
-        return DateCodec()
-    if isinstance(type_, sa.Time):
-        return None if type_.timezone else TimeCodec()
-    if isinstance(type_, sa.Interval | postgresql.INTERVAL):
-        return IntervalCodec()
-    if isinstance(type_, sa.Uuid):
-        return UuidCodec(bool(type_.as_uuid))
-    if isinstance(type_, sa.JSON):
-        return JsonCodec(bool(type_.none_as_null))
-    if isinstance(type_, sa.ARRAY):
-        item = codec_for(type_.item_type)
-        return None if item is None else ArrayCodec(item)
-    if isinstance(type_, postgresql.HSTORE):
-        return MappingCodec()
-    if isinstance(type_, postgresql.INET | postgresql.CIDR | postgresql.MACADDR):
-        return TextCodec()
-    return None

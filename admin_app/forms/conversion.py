@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +16,7 @@ from wtforms.fields.core import UnboundField
 
 from admin_app import constraints, inspection
 from admin_app.errors import InvalidRequest
-from admin_app.forms.codecs import TextCodec, codec_for
+from admin_app.forms.by_type import choices_for, codec_by_dialect, is_password
 from admin_app.forms.fields import (
     BinaryField,
     CheckboxField,
@@ -115,24 +115,27 @@ class ModelConverter(AdminModelConverter):
         self, mapper: orm.Mapper[Any], column: inspection.Column, kwargs: dict[str, Any]
     ) -> Any:
         type_ = column.type
-        if column.is_readonly or isinstance(type_, sa.PickleType):
-            return ReadOnlyField(is_binary=inspection.is_binary(type_), **kwargs)
-        if inspection.is_binary(type_):
+        is_binary = inspection.is_binary(type_)
+        # What a decorator makes of binary content is no file that somebody could send.
+        if column.is_readonly or (is_binary and inspection.is_decorated(type_)):
+            return ReadOnlyField(is_binary=is_binary, **kwargs)
+        if is_binary:
+            link = getattr(self.view, "download_url", None)
             return BinaryField(
-                is_nullable=column.is_nullable, is_generated=column.is_generated, **kwargs
+                link=link and functools.partial(link, column.key),
+                is_nullable=column.is_nullable,
+                is_generated=column.is_generated,
+                **kwargs,
             )
         default = _scalar_default(column)
         if default is not None:
             kwargs.setdefault("default", default)
         common = self._common(column)
-        if isinstance(type_, sa.Boolean):
-            if not column.is_nullable and not column.is_primary_key:
-                kwargs.setdefault("default", False)
-                return CheckboxField(**kwargs)
-            return ChoiceField(options=[(True, "yes"), (False, "no")], **common, **kwargs)
-        if isinstance(type_, sa.Enum):
-            return ChoiceField(options=enum_options(type_), **common, **kwargs)
-        choices = stored_choices(type_)
+        is_boolean = isinstance(type_, sa.Boolean)
+        if is_boolean and not column.is_nullable and not column.is_primary_key:
+            kwargs.setdefault("default", False)
+            return CheckboxField(**kwargs)
+        choices = choices_for(type_)
         if choices is not None:
             return ChoiceField(options=choices[0], text_of=choices[1], **common, **kwargs)
         target = self._key_target(mapper, column)
@@ -144,18 +147,18 @@ class ModelConverter(AdminModelConverter):
                 is_key=column.is_primary_key,
                 **kwargs,
             )
-        codec = codec_for(type_)
+        codec = codec_by_dialect(type_, self.view.dialect_name)
         if codec is None:
             return ReadOnlyField(**kwargs)
         limit = constraints.limits(mapper).get(column.key)
-        if limit is not None and limit.choices and isinstance(codec, TextCodec):
+        if limit is not None and limit.choices and codec.is_text:
             options = [(choice, choice) for choice in limit.choices]
             return ChoiceField(options=options, **common, **kwargs)
         if limit is not None:
             kwargs["description"] = kwargs.get("description") or limit.sentence
         return ColumnField(
             codec=codec,
-            is_secret=inspection.is_secret(column.key),
+            is_secret=inspection.is_secret(column.key) or is_password(type_),
             keeps_blank=inspection.is_text(type_) and self._is_optional(column),
             dialect=self.view.dialect_name,
             limit=limit,
@@ -205,37 +208,6 @@ class ModelConverter(AdminModelConverter):
             kept=_kept_keys(mapper, prop),
             **kwargs,
         )
-
-
-def enum_options(type_: sa.Enum) -> list[tuple[Any, Any]]:
-    """Values of an Enum type with the words for them."""
-    if type_.enum_class is None:
-        return [(value, value) for value in type_.enums]
-    return [
-        (member, member.value if isinstance(member.value, str) else inspection.words(member.name))
-        for member in type_.enum_class.__members__.values()
-    ]
-
-
-def stored_choices(
-    type_: sa.types.TypeEngine[Any],
-) -> tuple[list[tuple[Any, Any]], Callable[[Any], str]] | None:
-    """Values of SQLAlchemy-Utils' ChoiceType with words, and how a value is sent; else None."""
-    choices = getattr(type_, "choices", None)
-    if not isinstance(type_, sa.types.TypeDecorator) or not choices:
-        return None
-    if type(type_).__name__ != "ChoiceType":
-        return None
-    stored = type_.process_bind_param
-
-    def text_of(value: Any) -> str:
-        return str(stored(value, inspection.DIALECT))
-
-    if isinstance(choices, enum.EnumMeta):
-        members: Any = choices.__members__.values()
-        return [(m, getattr(m, "label", None) or m.name) for m in members], text_of
-    read = type_.process_result_value
-    return [(read(code, inspection.DIALECT), words) for code, words in choices], text_of
 
 
 def _kept_keys(mapper: orm.Mapper[Any], prop: orm.RelationshipProperty[Any]) -> dict[str, str]:

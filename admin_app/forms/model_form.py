@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,7 +13,13 @@ from werkzeug.datastructures import MultiDict
 
 from admin_app import constraints, inspection
 from admin_app.errors import WriteRefused
-from admin_app.forms.fields import BinaryField, ModelFieldMixin, ReadOnlyField, is_stored
+from admin_app.forms.fields import (
+    BinaryField,
+    ColumnField,
+    ModelFieldMixin,
+    ReadOnlyField,
+    is_stored,
+)
 from admin_app.forms.pickers import PickerField
 
 
@@ -33,6 +40,7 @@ class ModelFormMixin:
         values = {**(data or {}), **kwargs}
         filters = extra_filters or {}
         is_editing = obj is not None and is_stored(obj)
+        texts = _stored_texts(obj, self._json_keys()) if is_editing else {}
         for name, field in self._fields.items():  # type: ignore[attr-defined]
             extra = filters.get(name, [])
             key = getattr(field, "name", name).removeprefix(self._prefix)  # type: ignore[attr-defined]
@@ -40,6 +48,10 @@ class ModelFormMixin:
                 field.is_editing = is_editing
                 if is_editing and field.is_key:
                     field.become_readonly()
+                if isinstance(field, ColumnField):
+                    field.stored_text = texts.get(key)
+                if is_editing and isinstance(field, BinaryField) and field.link is not None:
+                    field.url = field.link(obj)
                 if is_editing and isinstance(field, PickerField) and field.is_multiple:
                     field.process(formdata, field.load(obj), extra_filters=extra)
                     continue
@@ -52,6 +64,14 @@ class ModelFormMixin:
                 field.process(formdata, values[key], extra_filters=extra)
             else:
                 field.process(formdata, extra_filters=extra)
+
+    def _json_keys(self) -> list[str]:
+        """The attributes whose fields are JSON."""
+        return [
+            field.name.removeprefix(self._prefix)  # type: ignore[attr-defined]
+            for field in self._fields.values()  # type: ignore[attr-defined]
+            if isinstance(field, ColumnField) and field.codec.is_json and not field.is_secret
+        ]
 
     def prefill(self, values: MultiDict[str, str]) -> None:
         """Show what the URL of a new row suggests: ``new/?status=open&tags=1,2``."""
@@ -125,6 +145,24 @@ def _equal(one: Any, other: Any) -> bool:
         return False
 
 
+def _stored_texts(instance: Any, keys: Sequence[str]) -> dict[str, str | None]:
+    """JSON columns as the database has them: Python's floats do not keep every number."""
+    state = sa.inspect(instance)
+    if not keys or state.session is None:
+        return {}
+    found = _of_row(state, [sa.cast(getattr(state.mapper.class_, k), sa.Text) for k in keys])
+    return {} if found is None else dict(zip(keys, found, strict=True))
+
+
+def _of_row(state: Any, expressions: Sequence[Any]) -> Any:
+    """What ``expressions`` are in the row of ``state``, without loading anything else of it."""
+    model = state.mapper.class_
+    statement = sa.select(*expressions)
+    for name, value in zip(inspection.identity_keys(state.mapper), state.identity, strict=True):
+        statement = statement.where(getattr(model, name) == value)
+    return state.session.execute(statement).first()
+
+
 def _shows_size(field: Any) -> bool:
     return isinstance(field, BinaryField) or isinstance(field, ReadOnlyField) and field.is_binary
 
@@ -134,12 +172,8 @@ def _size_of(instance: Any, key: str) -> int | None:
     state = sa.inspect(instance)
     if key in state.dict and isinstance(state.dict[key], bytes):
         return len(state.dict[key])
-    session = state.session
-    if session is None:
+    if state.session is None:
         return None
-    model = state.mapper.class_
-    keys = inspection.identity_keys(state.mapper)
-    statement = sa.select(sa.func.length(getattr(model, key), type_=sa.Integer))
-    for name, value in zip(keys, state.identity, strict=True):
-        statement = statement.where(getattr(model, name) == value)
-    return session.scalar(statement)  # type: ignore[no-any-return]
+    column = getattr(state.mapper.class_, key)
+    found = _of_row(state, [sa.func.length(column, type_=sa.Integer)])
+    return None if found is None else found[0]

@@ -1,0 +1,308 @@
+"""JSON, arrays and mappings as the text of a control, and back.
+
+Numbers keep every digit or are refused, the order of keys stays, a key that stands twice is told.
+The text of a stored JSON value is taken as the database has it (`formatted`), since Python's
+floats could not give it back.
+"""
+
+from __future__ import annotations
+
+import decimal
+import json
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from admin_app.forms.codecs import MAX_DIGITS, Codec, TextCodec, shorten
+
+MAX_DEPTH = 200
+"""Levels of nesting that a form takes."""
+
+FORMATTED_DEPTH = 40
+FORMATTED_SIZE = 500_000
+"""Deeper or longer text is shown as it is stored: line ends and blanks would be most of it."""
+
+_TOKEN = re.compile(r'\s*("[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]|[^\s\[\]{},:"]+)')
+_BARE = re.compile(r"true|false|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_NUL = "This holds a character that cannot be stored."
+
+
+class _Literal(str):
+    """A number as it was typed, among the values of an array."""
+
+
+def parse(text: str, number: Any = None) -> Any:
+    """The value of ``text``; ValueError with a sentence for what is no JSON, or would change.
+
+    ``number`` makes the value of a number from its text.
+    """
+    if _depth(text) > MAX_DEPTH:
+        raise ValueError(f"This is nested too deeply: {MAX_DEPTH} levels can be kept.")
+    try:
+        return json.loads(
+            text,
+            parse_constant=_refuse_constant,
+            parse_float=number or _float,
+            parse_int=number or _integer,
+            object_pairs_hook=_object,
+        )
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"This is not JSON: line {error.lineno}, column {error.colno} ({error.msg.lower()})."
+        ) from None
+    except RecursionError:
+        raise ValueError("This is nested too deeply.") from None
+
+
+def _depth(text: str) -> int:
+    deepest = level = 0
+    for match in re.finditer(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', text, re.DOTALL):
+        if match[0] in ("[", "{"):
+            level += 1
+            deepest = max(deepest, level)
+        elif match[0] in ("]", "}"):
+            level -= 1
+    return deepest
+
+
+def _refuse_constant(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON.")
+
+
+def _float(literal: str) -> float:
+    value = float(literal)
+    if not math.isfinite(value):
+        raise ValueError(f"{shorten(literal)} is too large a number; put it in quotes.")
+    try:
+        is_exact = decimal.Decimal(literal) == decimal.Decimal(repr(value))
+    except decimal.InvalidOperation:
+        is_exact = False
+    if not is_exact:
+        raise ValueError(
+            f"{shorten(literal)} has more digits than a number here can keep: it would become "
+            f"{value!r}. Put it in quotes to keep it as a text."
+        )
+    return value
+
+
+def _integer(literal: str) -> int:
+    if len(literal) > MAX_DIGITS:
+        raise ValueError(f"{shorten(literal)} has too many digits; put it in quotes.")
+    return int(literal)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"The key “{shorten(twice)}” stands twice in one object.")
+    return found
+
+
+def printable(text: str) -> str:
+    """``text`` with halves of a character pair, which no page can carry, written as escapes."""
+    return re.sub("[\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def formatted(text: str) -> str:
+    """JSON as stored, indented for a person; its numbers, keys and their order untouched."""
+    if len(text) > FORMATTED_SIZE:
+        return text
+    tokens = _TOKEN.findall(text)
+    if not _is_whole(text):
+        return text
+    parts: list[str] = []
+    level = 0
+    for index, part in enumerate(tokens):
+        following = tokens[index + 1] if index + 1 < len(tokens) else ""
+        if part in ("[", "{"):
+            is_empty = following in ("]", "}")
+            level += 0 if is_empty else 1
+            parts.append(part if is_empty else part + _line(level))
+        elif part in ("]", "}"):
+            was_empty = index > 0 and tokens[index - 1] in ("[", "{")
+            level -= 0 if was_empty else 1
+            parts.append(part if was_empty else _line(level) + part)
+        elif part == ",":
+            parts.append(part + _line(level))
+        elif part == ":":
+            parts.append(": ")
+        else:
+            parts.append(_readable(part))
+        if level > FORMATTED_DEPTH or level < 0:
+            return text
+    return "".join(parts)
+
+
+def _line(level: int) -> str:
+    return "\n" + "  " * level
+
+
+def _is_whole(text: str) -> bool:
+    """Whether ``text`` is made of tokens, and blanks between them, alone."""
+    end = 0
+    for match in _TOKEN.finditer(text):
+        if match.start() != end:
+            return False
+        end = match.end()
+    return not text[end:].strip()
+
+
+def _readable(token: str) -> str:
+    if not token.startswith('"') or "\\" not in token:
+        return token
+    try:
+        return printable(json.dumps(json.loads(token, strict=False), ensure_ascii=False))
+    except ValueError:
+        return token
+
+
+class JsonCodec(Codec):
+    """Any JSON value; blank is SQL's NULL, the word null is JSON's."""
+
+    is_long = True
+    is_json = True
+
+    def __init__(self, is_binary: bool = False) -> None:
+        super().__init__()
+        self.is_binary = is_binary
+        self.attributes["data-json"] = True
+
+    def write(self, value: Any) -> str:
+        try:
+            text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+        except RecursionError:
+            text = json.dumps(value, ensure_ascii=False, default=str)
+        return printable(text)
+
+    def read(self, text: str, dialect: str) -> Any:
+        value = parse(text)
+        if value is None:
+            return sa.JSON.NULL
+        if self.is_binary and dialect == "postgresql" and not _fits_jsonb(value):
+            raise ValueError("PostgreSQL cannot keep \\u0000 or half a character pair in jsonb.")
+        if dialect == "sqlite" and type(value) in (int, float):
+            # A number alone goes through SQLite's own numbers.
+            digits = f"{value!r}".lstrip("-").partition("e")[0].replace(".", "").strip("0")
+            if len(digits) > 15 and not (type(value) is int and abs(value) < 2**63):
+                raise ValueError("SQLite cannot keep all digits of this number by itself.")
+        return value
+
+
+def _fits_jsonb(value: Any) -> bool:
+    return all(map(_is_storable, _texts(value)))
+
+
+def _is_storable(text: str) -> bool:
+    return "\0" not in text and printable(text) == text
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+
+
+class ArrayCodec(Codec):
+    """Arrays as JSON lists, so that commas, blanks, NULLs and nesting stay what they are.
+
+    ``dimensions`` is the depth that the type asks for, None for any.
+    """
+
+    is_long = True
+
+    def __init__(self, item: Codec, dimensions: int | None = None, as_tuple: bool = False) -> None:
+        super().__init__()
+        self.item = item
+        self.dimensions = dimensions
+        self.as_tuple = as_tuple
+        self.attributes["data-json"] = True
+
+    def write(self, value: Any) -> str:
+        if not isinstance(value, list | tuple):
+            return str(value)
+        return printable("[" + ", ".join(map(self._out, value)) + "]")
+
+    def _out(self, value: Any) -> str:
+        if isinstance(value, list | tuple):
+            return "[" + ", ".join(map(self._out, value)) + "]"
+        if value is None:
+            return "null"
+        text = self.item.write(value)
+        is_bare = not isinstance(self.item, TextCodec) and _BARE.fullmatch(text)
+        return text if is_bare else json.dumps(text, ensure_ascii=False)
+
+    def read(self, text: str, dialect: str) -> Any:
+        value = parse(text, number=_Literal)
+        if not isinstance(value, list):
+            raise ValueError('This is not a list; write it as ["one", "two"].')
+        shape = _shape(value)
+        if shape is None:
+            raise ValueError("All lists inside a list must be of one length, and none empty.")
+        if self.dimensions is not None and value and len(shape) != self.dimensions:
+            raise ValueError(f"The list must have {self.dimensions} levels.")
+        if len(shape) > 6:
+            raise ValueError("A list can have 6 levels at most.")
+        return self._in(value, dialect)
+
+    def _in(self, value: Any, dialect: str) -> Any:
+        if isinstance(value, list):
+            found = [self._in(v, dialect) for v in value]
+            return tuple(found) if self.as_tuple else found
+        if value is None:
+            return None
+        if isinstance(value, dict):
+            raise ValueError("Objects cannot stand in this list.")
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        if isinstance(self.item, TextCodec) and isinstance(value, bool | _Literal):
+            raise ValueError(f"Put {shorten(text)} in quotes: this is a list of texts.")
+        if not _is_storable(text):
+            raise ValueError(_NUL)
+        try:
+            return self.item.read(text, dialect)
+        except ValueError as error:
+            raise ValueError(f"“{shorten(text)}”: {error}") from None
+
+
+def _shape(value: Any) -> list[int] | None:
+    """The lengths of the levels of a list; None when those of one level differ."""
+    if not isinstance(value, list):
+        return []
+    shapes = [_shape(v) for v in value]
+    first = shapes[0] if shapes else []
+    if first is None or any(shape != first for shape in shapes) or 0 in first:
+        return None
+    return [len(value), *first]
+
+
+class MappingCodec(Codec):
+    """PostgreSQL's hstore as a JSON object of strings and nulls."""
+
+    is_long = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attributes["data-json"] = True
+
+    def write(self, value: Any) -> str:
+        return printable(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+    def read(self, text: str, dialect: str) -> Any:
+        value = parse(text)
+        if not isinstance(value, dict) or not all(
+            v is None or isinstance(v, str) for v in value.values()
+        ):
+            raise ValueError('This is not a mapping of texts; write it as {"key": "value"}.')
+        if not _fits_jsonb(value):
+            raise ValueError(_NUL)
+        return value
