@@ -411,34 +411,6 @@ def _unreadable_keys(session: AnySession) -> Iterator[None]:
         session.rollback()
 
 
-def default_searchable(mapper: orm.Mapper[Any]) -> list[str]:
-    """What a search without options looks into: text, and keys by equality."""
-    found: list[str] = []
-    for key, column in inspection.columns(mapper).items():
-        if inspection.is_secret(key) or column.is_deferred or key.startswith("_"):
-            continue
-        stored = inspection.stored_type(column.type)
-        is_key = column.is_primary_key and isinstance(stored, sa.Integer | sa.Uuid)
-        if inspection.is_text(column.type) or is_key:
-            found.append(key)
-    return found
-
-
-@contextlib.contextmanager
-def _unreadable_keys(session: AnySession) -> Iterator[None]:
-    """Leave the block where the database says that a key of a URL is no value of its type.
-
-    Only it knows what an inet, or a type of its own, looks like. Such a key has no row.
-    """
-    try:
-        yield
-    except sa.exc.DataError as error:
-        code = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None)
-        if not str(code).startswith("22"):
-            raise
-        session.rollback()
-
-
 def members_count(entity: Any, relationship: orm.RelationshipProperty[Any]) -> sa.ScalarSelect[int]:
     """How many members a to-many relationship of each ``entity`` row has, as a subquery."""
     target = orm.aliased(relationship.mapper)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from flask_admin.contrib.sqla.ajax import QueryAjaxModelLoader
 from sqlalchemy import orm
 
-from admin_app import inspection
+from admin_app import columns, inspection
 from admin_app import listing as listings
 from admin_app.errors import Forbidden
 from admin_app.listing import Listing
@@ -49,7 +49,7 @@ class RowLookup:
             if not view.may("view"):
                 raise Forbidden(f"You may not see {str(view.name).lower()}.")
             return view.get_listing()  # type: ignore[no-any-return]
-        names = listings.default_searchable(self.mapper)
+        names = columns.searchable(self.mapper)
         return Listing(self.mapper, searchable=[inspection.resolve(self.mapper, n) for n in names])
 
     def search(

@@ -448,7 +448,7 @@ def confirm_page(
         rows=[c.Link(label.of(r), link(r)) for r in shown],
         more_text=f"and {more:,} more" if more else None,
         action_url=url or view.get_url(".action_view"),
-        hidden=[*hidden, ("url", back), (saving.TOKEN, saving.new_token())],
+        hidden=[*hidden, ("url", back), (saving.FORM_FIELD, saving.new_token())],
         submit_text=text,
         cancel_url=back,
     )

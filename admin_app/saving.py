@@ -25,7 +25,8 @@ from admin_app.errors import WriteRefused
 
 log = logging.getLogger(__name__)
 
-TOKEN = "_form_token"
+FORM_FIELD = "_form_token"
+"""The name under which a form sends its token back."""
 
 
 def new_token() -> str:
@@ -38,7 +39,7 @@ def key() -> str | None:
 
     None without a token: a script that posts by itself means every post.
     """
-    token = request.form.get(TOKEN)
+    token = request.form.get(FORM_FIELD)
     if not token:
         return None
     sent = sorted((k, v) for k, v in request.form.items(multi=True) if k != "csrf_token")

@@ -7,16 +7,14 @@ request, calls one function of another module and renders. The rows come from a 
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import json
 import logging
 import os
-import secrets
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import quote
 
 import flask
@@ -36,6 +34,7 @@ from admin_app import (
     _flask_admin,
     actions,
     changes,
+    columns,
     database,
     exports,
     forms,
@@ -47,19 +46,13 @@ from admin_app import (
     saving,
 )
 from admin_app.actions import action
-from admin_app.errors import Forbidden, InvalidRequest, NotFound, WriteRefused
+from admin_app.errors import Forbidden, InvalidRequest, NotFound
 from admin_app.inspection import Path
 from admin_app.listing import Listing, ListState, Order
 from admin_app.lookups import LOOKUP_SIZE, RowLookup
 from admin_app.policy import Principal
 
 log = logging.getLogger(__name__)
-
-LIST_COLUMNS = 10
-"""Columns of a list without options; the details page has them all."""
-
-FEW_COLUMNS = 5
-"""A list without options shows long texts up to this number of columns."""
 
 
 def scoped(source: Any) -> Any:
@@ -264,51 +257,13 @@ class ModelView(FlaskAdminModelView):
         if self.column_display_all_relations:
             relations = inspection.relationships(self.mapper)
             return [*keys, *(k for k in relations if k not in keys)]
-        fitting = {k for k in keys if self._fits_list(k)}
-        # Where there is little else, long texts tell most; many a database knows no short ones.
-        texts = [k for k in keys if k not in fitting and self._is_listable_text(k)]
-        fitting.update(texts[: max(0, FEW_COLUMNS - len(fitting))])
-        return [k for k in keys if k in fitting][:LIST_COLUMNS] or keys[:LIST_COLUMNS]
-
-    def _is_listable_text(self, key: str) -> bool:
-        column = inspection.columns(self.mapper).get(key)
-        return (
-            column is not None
-            and inspection.is_text(column.type)
-            and not column.is_deferred
-            and not inspection.is_secret(key)
-        )
+        return columns.listed(self.mapper, keys)
 
     def _shown_keys(self) -> list[str]:
-        covered = inspection.foreign_key_relationships(self.mapper)
-        keys: list[str] = []
-        label = inspection.label(self.mapper).keys
-        for key, column in inspection.columns(self.mapper).items():
-            if self.ignore_hidden and key.startswith("_"):
-                continue
-            if column.is_primary_key and not self.column_display_pk:
-                continue
-            own = column.is_primary_key and len(self.mapper.primary_key) == 1
-            name = key if own else covered.get(key, key)
-            if name not in keys:
-                keys.append(name)
-        parts = {n for k in inspection.identity_keys(self.mapper) for n in (k, covered.get(k, k))}
-        # Stable: the key, what the row is called, then everything else as it is mapped.
-        return sorted(keys, key=lambda k: 0 if k in parts else 1 if k in label else 2)
-
-    def _fits_list(self, key: str) -> bool:
-        column = inspection.columns(self.mapper).get(key)
-        if column is None:
-            return True
-        if column.is_primary_key or key in inspection.label(self.mapper).keys:
-            return True
-        is_plain = not column.is_deferred and not inspection.is_secret(key)
-        stored = inspection.stored_type(column.type)
-        return (
-            is_plain
-            and not isinstance(stored, sa.Text | sa.JSON | sa.ARRAY)
-            and not (inspection.is_binary(column.type))
-            and column.column is not self.mapper.version_id_col
+        return columns.shown(
+            self.mapper,
+            with_key=bool(self.column_display_pk),
+            with_hidden=not self.ignore_hidden,
         )
 
     def get_details_columns(self) -> list[tuple[Any, str]]:
@@ -321,47 +276,21 @@ class ModelView(FlaskAdminModelView):
     def get_sortable_columns(self) -> dict[Any, Any]:
         """Names that a list may be ordered by, each with the paths that make the order."""
         if self.column_sortable_list is None:
-            names: Iterable[Any] = [name for name, _ in self._list_columns]
-        else:
-            names = self.column_sortable_list
-        sortable: dict[str, Sequence[Path]] = {}
-        for name in names:
-            target = name
-            if isinstance(name, tuple):
-                name, target = name
-            targets = target if isinstance(target, tuple | list) else [target]
-            with contextlib.suppress(InvalidRequest):
-                paths = [inspection.resolve(self.mapper, self._name(t)) for t in targets]
-                if all(_is_sortable(p) for p in paths):
-                    sortable[self._name(name)] = paths
-        return sortable
+            return columns.sortable(self.mapper, [name for name, _ in self._list_columns])
+        return columns.sortable(self.mapper, self.column_sortable_list)
 
     def _name(self, attribute: Any) -> str:
-        """The dotted name of ``attribute``, given as text or as an attribute of a class."""
-        if isinstance(attribute, str):
-            return attribute
-        key: str = attribute.key
-        owner = getattr(attribute, "class_", None)
-        if owner is None or issubclass(self.model, owner):
-            return key
-        for relationship in self.mapper.relationships:
-            if issubclass(relationship.mapper.class_, owner):
-                return f"{relationship.key}.{key}"
-        return key
+        return columns.name_of(self.mapper, attribute)
 
     def _path(self, name: str) -> Path:
-        """Where a column's value is; a name that only a formatter knows leads to itself."""
-        try:
-            return inspection.resolve(self.mapper, name)
-        except InvalidRequest:
-            return Path(name, (), self.mapper, name)
+        return columns.path_of(self.mapper, name)
 
     def init_search(self) -> bool:
         """Prepare the search: over ``column_searchable_list``, else over text and keys."""
         if self.column_searchable_list:
             names = [self._name(n) for n in self.column_searchable_list]
         elif self.column_searchable_list is None:
-            names = listing.default_searchable(self.mapper)
+            names = columns.searchable(self.mapper)
         else:
             names = []
         self._search_paths = [inspection.resolve(self.mapper, n) for n in names]
@@ -999,15 +928,3 @@ def _path_of(target: str | None) -> str | None:
 
 def _plain(text: str, status: int) -> flask.Response:
     return flask.Response(text, status, content_type="text/plain; charset=utf-8")
-
-
-def _is_sortable(path: Path) -> bool:
-    if path.is_to_many or not all(map(inspection.is_joinable, path.steps)):
-        return False
-    if path.relationship is not None or path.hybrid is not None:
-        return True
-    return (
-        path.column is not None
-        and inspection.is_orderable(path.column.type)
-        and not (inspection.is_binary(path.column.type))
-    )
