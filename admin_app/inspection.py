@@ -575,7 +575,9 @@ def _write_part(type_: sa.types.TypeEngine[Any], value: Any) -> str:
     if isinstance(value, dt.datetime) and value.tzinfo is not None:
         # One moment has one text, whatever the zone it was typed or is loaded in.
         value = value.astimezone(dt.UTC)
-    if isinstance(value, bytes):
+    if isinstance(value, decimal.Decimal) and value.is_finite():
+        text = format(value.normalize(), "f")
+    elif isinstance(value, bytes):
         text = value.hex()
     elif isinstance(value, enum.Enum):
         text = value.name

@@ -112,7 +112,8 @@ class Journey:
         ``typed`` is changed in the form of the first; exactly the columns ``writes`` are updated.
         """
         keys = [self.create(**new(n)) for n in range(3)]
-        assert set(keys) <= set(self.keys())
+        shown = self.keys()
+        assert set(keys) <= set(shown), (keys, shown)
         first, *others = keys
         for page in ("details", "edit", "delete"):
             self.get(page, first)

@@ -137,7 +137,9 @@ class IntervalKey(Keys):
 
 class DecimalKey(Keys):
     __tablename__ = "decimal_keys"
-    rate: orm.Mapped[decimal.Decimal] = orm.mapped_column(sa.Numeric(8, 2), primary_key=True)
+    rate: orm.Mapped[decimal.Decimal] = orm.mapped_column(
+        sa.Numeric(8, 2), primary_key=True, autoincrement=False
+    )
     note: orm.Mapped[str | None]
 
 
