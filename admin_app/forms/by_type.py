@@ -46,6 +46,7 @@ class DecoratedCodec(Codec):
         self.input_type = inner.input_type
         self.is_long = inner.is_long
         self.rows = inner.rows
+        self.is_text = inner.is_text
         self.attributes = inner.attributes
 
     @cached_property
@@ -173,6 +174,9 @@ def codec_for(type_: sa.types.TypeEngine[Any]) -> Codec | None:
         return _codec_for_array(type_)
     if isinstance(type_, postgresql.HSTORE):
         return MappingCodec()
+    if type(type_).__name__ == "CIText":
+        # Of sqlalchemy-citext, which derives it from no text of SQLAlchemy's.
+        return TextCodec(None, True)
     return postgresql_codecs.codec_for(type_)
 
 
