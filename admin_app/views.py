@@ -39,6 +39,7 @@ from admin_app import (
     exports,
     forms,
     inspection,
+    layout,
     listing,
     model_pages,
     pages,
@@ -73,7 +74,7 @@ def end_with_request(app: flask.Flask, session: Any) -> None:
         app.teardown_appcontext(lambda error: session.remove())
 
 
-class ModelView(FlaskAdminModelView):
+class ModelView(layout.FormOptions, FlaskAdminModelView):
     """The pages of one mapped class.
 
     Without any option it lists, shows, creates, edits and deletes rows of any mapped class. The
@@ -147,6 +148,7 @@ class ModelView(FlaskAdminModelView):
             if hasattr(self._edit_form_class, forms.attribute_for(key))
         ]
         self._state_columns = [self._path(name) for name, _ in self._list_columns]
+        layout.check(self)
 
     # What it stands on
 
@@ -509,6 +511,7 @@ class ModelView(FlaskAdminModelView):
         if (answered := self._begin()) is not None:
             return answered
         form = self.create_form()
+        layout.prepare(self, form, None)
         if request.method == "GET" and hasattr(form, "prefill"):
             form.prefill(request.args)
         return self._create(form)
@@ -526,6 +529,7 @@ class ModelView(FlaskAdminModelView):
         """Save the form of ``original`` as a new row; what it could not send is copied over."""
         self.require("add")
         form = self.create_form()
+        layout.prepare(self, form, None)
         if hasattr(form, "copy_binaries"):
             form.copy_binaries(original)
         return self._create(form)
@@ -541,6 +545,7 @@ class ModelView(FlaskAdminModelView):
             return self._copy(model)
         with self.get_session().no_autoflush:
             form = self.edit_form(obj=model)
+            layout.prepare(self, form, model)
             self._apply_rules(form, self._form_edit_rules)
             is_valid = self.validate_form(form)
         if is_valid and (self.update_model(form, model) or saving.is_answered()):
@@ -670,7 +675,16 @@ class ModelView(FlaskAdminModelView):
         return len(rows), rows
 
     def get_export_value(self, model: Any, name: Any) -> Any:
-        """The value of one cell of an export; text that a spreadsheet would run is disarmed."""
+        """The value of one cell of an export; text that a spreadsheet would run is disarmed.
+
+        Secrets are left out as on every page, and so is binary content, which is never unpickled.
+        """
+        column = self._path(self._name(name)).column
+        if column is not None and name not in (self.column_formatters_export or {}):
+            if inspection.is_secret(column.key):
+                return "••••••"
+            if inspection.is_binary(column.type):
+                return "(binary)"
         return exports.disarmed(super().get_export_value(model, name))
 
     # Saving
@@ -692,7 +706,7 @@ class ModelView(FlaskAdminModelView):
             self.mapper,
             self.model_form_converter(self.session, self),
             base_class=self.form_base_class,
-            only=self.form_columns,
+            only=layout.form_columns(self),
             exclude=self.form_excluded_columns,
             field_args=self.form_args,
             extra_fields=self.form_extra_fields,
@@ -721,8 +735,13 @@ class ModelView(FlaskAdminModelView):
 
     def validate_form(self, form: Any) -> bool:
         """Whether ``form`` was sent and holds nothing wrong."""
-        with self.get_session().no_autoflush:
-            return bool(super().validate_form(form))
+        try:
+            with self.get_session().no_autoflush:
+                return bool(super().validate_form(form))
+        except wtforms.ValidationError as error:
+            # What a host's own form objects to as a whole.
+            form.form_errors = [*form.form_errors, str(error)]
+            return False
 
     def build_new_instance(self) -> Any:
         """A new instance; its ``__init__`` is passed by unless it takes no arguments."""
@@ -788,7 +807,9 @@ class ModelView(FlaskAdminModelView):
         """What is said after a save or a delete, and where to go on."""
         if model is True:
             return f"{self.singular} is {done}.", self._return_url()
-        message = f"{self.singular} “{inspection.label(self.mapper).of(model)}” is {done}."
+        is_going_on = done == "deleted" or "_continue_editing" in request.form
+        link = None if is_going_on else self.row_link()(model)
+        message = saving.message(self.singular, inspection.label(self.mapper).of(model), done, link)
         back = self._kept_url()
         if done == "deleted":
             return message, self._return_url()
