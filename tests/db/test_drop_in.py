@@ -1178,6 +1178,7 @@ def test_a_page_without_a_model_stands_in_the_frame(host):
         "{% extends 'admin/master.html' %}{% block body %}<p>{{ number }} {{ h.get_form_data }}"
         "{{ _gettext('Home') }}</p>{% endblock %}",
     )
+    host.add()
     host.admin.add_view(Status(name="Status", category="Tools", endpoint="status"))
     host.admin.add_link(MenuLink("Site", url="https://example.org/", category="Tools"))
     host.admin.add_link(MenuLink("Top", url="/top"))
