@@ -148,6 +148,14 @@ class FormGroup:
     fields: list[Any]
     description: str | None = None
     is_folded: bool = False
+    rows: list[list[Any]] = field(default_factory=list)
+    """The fields by line, where the group says which of them share one."""
+    is_tab: bool = False
+    """Next to others of its kind it is one of several tabs."""
+    css: str = ""
+    has_error: bool = False
+    is_open: bool = False
+    """A folded group that has to be seen: something in it is wrong, or has to be filled in."""
 
 
 @dataclass(slots=True)
@@ -167,6 +175,13 @@ class FormPage:
     delete_url: str | None = None
     error_sentence: str | None = None
     errors: list[tuple[str, str, str]] = field(default_factory=list)
+    form_errors: list[str] = field(default_factory=list)
+    """What is wrong with the form as a whole."""
+    site_url: str | None = None
+    """Where the row is on the public site."""
+    sends_files: bool = False
+    zone: str = ""
+    """The time zone in which times are shown and typed."""
     can_add_another: bool = True
     can_continue: bool = True
     can_save_as_new: bool = False
@@ -210,6 +225,7 @@ class DetailsPage:
     sub: str | None = None
     edit_url: str | None = None
     delete_url: str | None = None
+    site_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,24 @@ from urllib.parse import quote
 
 import flask
 import sqlalchemy as sa
-import wtforms
 from flask import request
 from flask_admin.helpers import get_render_ctx
 from markupsafe import Markup
 from sqlalchemy import orm
 
-from admin_app import _flask_admin, actions, inspection, listing, pages, rendering, saving
+from admin_app import (
+    _flask_admin,
+    actions,
+    inspection,
+    layout,
+    listing,
+    moments,
+    pages,
+    rendering,
+    saving,
+)
 from admin_app import contexts as c
+from admin_app.forms import widgets
 from admin_app.inspection import Path
 from admin_app.listing import ListedRow, Listing, ListState, Page
 from admin_app.navigation import breadcrumbs, description
@@ -291,26 +301,31 @@ def form_page(view: Any, form: Any, model: Any, mode: str) -> c.FormPage:
     label = None if is_new else _label(view, model)
     heading = f"New {noun.lower()}" if is_new else label or ""
     text = None if is_new else view.get_pk_value(model)
-    errors = _errors(form)
+    errors, form_errors = _errors(form), [str(e) for e in getattr(form, "form_errors", ())]
+    layout.dress(view, form)
     back = pages.safe_url(request.args.get("url"), view.get_url(".index_view"))
     kept = request.args.get("url")
     place = {"id": text, "url": kept}
     return c.FormPage(
-        title=f"Error: {heading}" if errors else heading,
+        title=f"Error: {heading}" if errors or form_errors else heading,
         heading=heading,
         sub=None if is_new else _sub(noun, text or "", label or ""),
         mode=mode,
         breadcrumbs=breadcrumbs(view, (str(view.name), back), (heading, None)),
         form=form,
-        groups=[] if _rules(view, mode) else _groups(form),
+        groups=[] if _rules(view, mode) else layout.groups(view, form, model, is_new=is_new),
         action_url=view.url_for(mode, **place),
         cancel_url=back,
         details_url=None
         if is_new or not view.can_view_details
         else view.url_for("details", **place),
         delete_url=None if is_new or not view.allows("delete") else view.url_for("delete", **place),
-        error_sentence=_error_sentence(errors),
+        error_sentence=_error_sentence(errors, form_errors),
         errors=errors,
+        form_errors=form_errors,
+        site_url=None if is_new else view.get_site_url(model),
+        sends_files=any(map(widgets.needs_files, form)),
+        zone=moments.zone_name(),
         can_add_another=view.allows("add"),
         can_continue=view.allows("change"),
         can_save_as_new=not is_new and view.can_save_as_new and view.allows("add"),
@@ -332,11 +347,6 @@ def _rules(view: Any, mode: str) -> Any:
     return view._form_create_rules if mode == "create" else view._form_edit_rules
 
 
-def _groups(form: Any) -> list[c.FormGroup]:
-    fields = [f for f in form if not isinstance(f, wtforms.HiddenField)]
-    return [c.FormGroup(None, fields)]
-
-
 def _errors(form: Any) -> list[tuple[str, str, str]]:
     found: list[tuple[str, str, str]] = []
     for field in form:
@@ -348,7 +358,9 @@ def _errors(form: Any) -> list[tuple[str, str, str]]:
     return found
 
 
-def _error_sentence(errors: Sequence[Any]) -> str | None:
+def _error_sentence(errors: Sequence[Any], form_errors: Sequence[str]) -> str | None:
+    if form_errors and not errors:
+        return "Nothing was saved."
     if not errors:
         return None
     count = len(errors)
@@ -383,6 +395,7 @@ def details_page(view: Any, text: str, model: Any) -> c.DetailsPage:
         list_url=back,
         edit_url=view.url_for("edit", **place) if view.allows("change") else None,
         delete_url=view.url_for("delete", **place) if view.allows("delete") else None,
+        site_url=view.get_site_url(row.instance),
     )
 
 

@@ -18,6 +18,7 @@ import flask
 import sqlalchemy as sa
 from flask import g, request
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup
 from werkzeug.utils import redirect
 
 from admin_app import changes, constraints
@@ -57,7 +58,7 @@ def repeated(view: Any) -> ResponseReturnValue | None:
 
 def response(answer: Callable[[], tuple[str, str]]) -> ResponseReturnValue:
     """The response to a save: the one that `save` has kept, else the one that ``answer`` makes."""
-    return _response(g.pop("admin_answer", None) or json.dumps(answer()))
+    return _response(g.pop("admin_answer", None) or _written(answer()))
 
 
 def is_answered() -> bool:
@@ -70,9 +71,22 @@ def is_refused() -> bool:
     return "admin_refused" in g
 
 
+def message(noun: str, label: str, done: str, url: str | None) -> str:
+    """What is said after a save; with ``url``, HTML in which the row's label leads there."""
+    if url is None:
+        return f"{noun} “{label}” is {done}."
+    return Markup('{} “<a class="link" href="{}">{}</a>” is {}.').format(noun, url, label, done)
+
+
+def _written(answer: tuple[str, str]) -> str:
+    said, url = answer
+    return json.dumps([said, url, isinstance(said, Markup)])
+
+
 def _response(answer: str) -> ResponseReturnValue:
-    message, url = json.loads(answer)
-    flask.flash(message, "success")
+    said, url, *is_html = json.loads(answer)
+    # Only what `message` has escaped was written down as HTML.
+    flask.flash(Markup(said) if is_html == [True] else said, "success")  # noqa: S704
     return redirect(url)
 
 
@@ -98,7 +112,7 @@ def save(
             if token_key is not None:
                 change_set.claim(token_key)
             write(change_set)
-            told = json.dumps(answer())
+            told = _written(answer())
             if token_key is not None:
                 change_set.keep_answer(token_key, told)
     except changes.AlreadySaved as saved:

@@ -107,7 +107,9 @@ class ControlWidget:
         limit = attributes.get("maxlength")
         if limit and len(text) > limit:
             del attributes["maxlength"]
-        if field.codec.is_long or any(c in text for c in MULTILINE):
+        is_line = "type" in attributes or not field.codec.is_long
+        if not is_line or any(c in text for c in MULTILINE):
+            attributes.pop("type", None)
             attributes.setdefault("rows", max(field.codec.rows, min(24, text.count("\n") + 1)))
             # A parser drops the first line end after the tag, so one is given to be dropped.
             return Markup("<textarea {}>\n{}</textarea>").format(attributes_html(attributes), text)

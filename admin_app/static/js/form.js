@@ -52,6 +52,10 @@ function bindForm(form) {
   form.addEventListener("submit", () => {
     isLeaving = true;
   });
+  document.addEventListener("click", (event) => {
+    const hash = event.target.closest?.('a[href^="#"]')?.hash;
+    if (hash) document.getElementById(decodeURIComponent(hash.slice(1)))?.closest("details")?.setAttribute("open", "");
+  });
   form.addEventListener("invalid", (event) => event.target.closest("details:not([open])")?.setAttribute("open", ""), true);
   addEventListener("beforeunload", (event) => {
     if (changed && !isLeaving) event.preventDefault();
@@ -70,10 +74,14 @@ function bindForm(form) {
     const now = sent(form);
     for (const { name } of form.querySelectorAll("input[data-picker]")) before.set(name, now.get(name));
     compare();
-    const bad = form.querySelector('[aria-invalid="true"]');
-    const target = bad?.tomselect?.control_input ?? bad;
-    target?.closest("details")?.setAttribute("open", "");
-    target?.focus();
+    const visible = (input) => input?.tomselect?.control_input ?? (input?.matches("fieldset") ? input.querySelector("input") : input);
+    const bad = [...form.querySelectorAll('[aria-invalid="true"]')].map(visible).find((input) => !input.hidden);
+    bad?.closest("details")?.setAttribute("open", "");
+    bad?.focus();
+    // On a touch screen the focus would bring up the keyboard over the form.
+    if (bad || form.dataset.form !== "create" || location.hash || !matchMedia("(pointer: fine)").matches) return;
+    const first = [...form.querySelectorAll("input:not([type=hidden]), select, textarea")].map(visible).find((input) => input.checkVisibility() && !input.disabled);
+    first?.focus({ preventScroll: true });
   });
 }
 

@@ -1,5 +1,7 @@
 // Rows of a list inside a form: adding one from its template, removing one that is not saved yet.
 
+import { bindAllBoxes } from "./boxes.js";
+import { bindControls } from "./controls.js";
 import { bindPickers } from "./picker.js";
 
 function bindList(list) {
@@ -29,6 +31,8 @@ function bindList(list) {
     }
     rows.append(row);
     bindPickers(row);
+    bindAllBoxes(row);
+    bindControls(row);
     row.querySelectorAll("[data-inline]").forEach(bindList);
     row.querySelector("input:not([type=hidden]), select, textarea")?.focus();
     rows.dispatchEvent(new Event("rows-changed", { bubbles: true }));
