@@ -32,7 +32,7 @@ from werkzeug.utils import redirect
 
 from admin_app import (
     _flask_admin,
-    actions,
+    bulk,
     changes,
     columns,
     database,
@@ -476,8 +476,7 @@ class ModelView(layout.FormOptions, FlaskAdminModelView):
             path,
             self.links,
             is_cut=is_list,
-            formatter=formatter
-            and (lambda row: formatter(self, get_render_ctx(), row, path.name)),
+            formatter=formatter and (lambda row: formatter(self, get_render_ctx(), row, path.name)),
             choices=(self._column_choices_map or {}).get(path.name),
             type_formatters={
                 t: functools.partial(_flask_admin.format_type, f, self, path.name)
@@ -578,9 +577,8 @@ class ModelView(layout.FormOptions, FlaskAdminModelView):
             return answered
         text, model = self._requested("delete")
         if request.method == "GET":
-            return self._confirm_delete(
-                [text], [model], self.get_url(".delete_view"), [("id", text)]
-            )
+            url = self.get_url(".delete_view")
+            return bulk.confirm_delete(self, [model], 1, url, [("id", text)])
         answer = self._answer(model, "deleted")
         if self.delete_model(model) or saving.is_answered():
             return saving.response(lambda: answer)
@@ -872,65 +870,15 @@ class ModelView(layout.FormOptions, FlaskAdminModelView):
 
     def handle_action(self, return_view: str | None = None) -> Any:
         """Run the action that the POST names over its ``rowid``s, once it is confirmed."""
-        name = request.form.get("action", "")
-        texts = list(dict.fromkeys(request.form.getlist("rowid")))
-        handler, words, confirmation = self._actions_data.get(name, (None, "", None))
         back = self.get_url(f".{return_view}") if return_view else self._return_url()
-        if handler is None:
-            raise InvalidRequest(f"There is no action “{inspection.shorten(name)}”.")
-        if not self.is_action_allowed(name):
-            raise Forbidden(f"You may not do “{words}” here.")
-        if not texts:
-            flask.flash("Tick the rows first, then choose what to do with them.", "warning")
-            return redirect(back)
-        identities = actions.identities(self.mapper, texts)
-        if confirmation and request.form.get("confirmed") != "1":
-            what = "delete" if name == "delete" else "view"
-            rows = self.get_listing(what).many(self.get_session(), identities)
-            hidden = [("action", name), ("confirmed", "1"), *(("rowid", t) for t in texts)]
-            if name == "delete":
-                return self._confirm_delete(texts, rows, self.get_url(".action_view"), hidden)
-            page = model_pages.confirm_page(
-                self, str(words), str(confirmation), rows, len(texts), hidden
-            )
-            return self.render("admin/confirm_action.html", page=page)
-        return handler(texts) or redirect(back)
-
-    def _confirm_delete(
-        self, texts: Sequence[str], rows: Sequence[Any], url: str, hidden: list[tuple[str, str]]
-    ) -> ResponseReturnValue:
-        page = model_pages.delete_page(self, rows, len(texts), url, hidden)
-        return self.render("admin/model/delete.html", page=page)
+        return bulk.run(self, back)
 
     @action("delete", "Delete", "Delete these rows?")
     def action_delete(self, ids: Sequence[str]) -> ResponseReturnValue | None:
         """Delete the ticked rows, all of them or none."""
         self.require("delete")
-        identities = actions.identities(self.mapper, ids)
-        rows = self.get_listing("delete").many(self.get_session(), identities)
-        missing = len(identities) - len(rows)
-
-        if missing:
-            flask.flash(f"{missing:,} of the ticked rows were gone already.", "warning")
-
-        def write(change_set: changes.ChangeSet) -> None:
-            for row in rows:
-                self.on_model_delete(row)
-            change_set.delete(*rows)
-
-        def answer(deleted: int = len(rows)) -> tuple[str, str]:
-            noun = self.singular.lower() if deleted == 1 else str(self.name).lower()
-            verb = "is" if deleted == 1 else "are"
-            return f"{deleted:,} {noun} {verb} deleted.", self._return_url()
-
-        if type(self).delete_model is not ModelView.delete_model:
-            deleted = sum(bool(self.delete_model(row)) for row in rows)
-            g.pop("admin_answer", None)
-            return saving.response(lambda: answer(deleted)) if deleted else None
-        if rows and saving.save(self, None, write, "delete", rows[0], answer):
-            for row in rows:
-                self.after_model_delete(row)
-        return saving.response(answer) if saving.is_answered() else None
+        is_own = type(self).delete_model is not ModelView.delete_model
+        return bulk.delete(self, ids, one_by_one=is_own)
 
 
 _VERBS = {
