@@ -242,8 +242,11 @@ def dress(view: Any, form: Any) -> None:
     for field in form:
         key = _key(form, field)
         column = columns.get(key)
-        if isinstance(getattr(field, "widget", None), widgets.CheckboxesWidget):
-            field.widget.look(field)
+        widget = getattr(field, "widget", None)
+        if isinstance(widget, widgets.CheckboxesWidget):
+            widget.look(field)
+        if isinstance(field, ChoiceField):
+            _replace_stock(field, widget)
         if column is not None and isinstance(field, ColumnField):
             _dress_text(field, widgets.kind_of(key, column.type))
     for key, sources in (view.form_prepopulated_fields or {}).items():
@@ -297,6 +300,14 @@ def _make_radio(field: Any) -> None:
     elif isinstance(field, wtforms.SelectField):
         drawn.widget = wtforms.widgets.ListWidget(prefix_label=False)
         drawn.option_widget = wtforms.widgets.RadioInput()
+
+
+def _replace_stock(field: Any, widget: Any) -> None:
+    """Ours for the widgets of WTForms, which ask a field for what only theirs can answer."""
+    if isinstance(widget, wtforms.widgets.ListWidget):
+        field.widget = widgets.RadioWidget()
+    elif isinstance(widget, wtforms.widgets.Select):
+        field.widget = ChoiceField.widget
 
 
 def _show(view: Any, form: Any, model: Any, keys: Sequence[str]) -> None:
