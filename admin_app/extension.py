@@ -158,6 +158,11 @@ class Admin(FlaskAdmin):
 
         ``session`` is where its rows are, when that is not the admin's own ``db``.
         """
+        if model in self.views_by_model and "endpoint" not in kwargs:
+            raise ConfigurationError(
+                f"{model.__name__} has pages already. Register it before register_all, which leaves "
+                "it out then, or give this second view an endpoint of its own."
+            )
         source = session if session is not None else self.db
         if source is None:
             raise ConfigurationError(

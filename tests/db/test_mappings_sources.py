@@ -16,6 +16,7 @@ from sqlalchemy.ext.automap import automap_base
 from admin_app import Admin, ModelView
 from admin_app.database import engine_options, listen, normalise_url
 from admin_app.errors import ConfigurationError
+from examples.fleet.models import Order
 
 
 class Host:
@@ -526,3 +527,11 @@ def test_the_views_of_some_classes_may_be_named(sqlite_url):
     host = Host(sqlite_url).open()
     host.admin.register_all(base, views={thing: ThingView})
     assert isinstance(host.admin.view_for(thing), ThingView)
+
+
+def test_a_model_is_not_registered_twice_by_mistake(site):
+    with pytest.raises(ConfigurationError, match="Order has pages already"):
+        site.admin.register(Order)
+    second = site.admin.register(Order, endpoint="orders_again")
+    assert site.admin.view_for(Order) is not second
+    assert site.client.get("/admin/orders_again/").status_code == 200
