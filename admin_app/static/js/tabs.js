@@ -11,7 +11,7 @@ function bindTabs(box) {
   list.setAttribute("aria-label", "Sections of the form");
 
   const tabs = groups.map((group, index) => {
-    const legend = group.querySelector(":scope > legend");
+    const legend = group.querySelector(":scope > fieldset > legend");
     const hasError = group.dataset.tab === "error";
     const tab = document.createElement("button");
     tab.type = "button";
@@ -64,7 +64,7 @@ function bindTabs(box) {
     const index = groups.findIndex((group) => group.contains(node));
     if (index >= 0) open(index);
   };
-  box.addEventListener("invalid", (event) => box.querySelector(":invalid") === event.target && reveal(event.target), true);
+  box.addEventListener("invalid", (event) => box.querySelector(":is(input, select, textarea):invalid") === event.target && reveal(event.target), true);
   document.addEventListener("click", (event) => {
     const hash = event.target.closest?.('a[href^="#"]')?.hash;
     if (hash) reveal(document.getElementById(decodeURIComponent(hash.slice(1))));
