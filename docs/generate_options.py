@@ -1,7 +1,7 @@
 """Writes docs/reference/options.md from the options of `ModelView`: ``make docs``.
 
 Names and defaults are read off the class. What an option of ours means stands as a docstring under
-it in views.py; what one of Flask-Admin's means stands here, in our words.
+it in views.py or layout.py; what one of Flask-Admin's means stands here, in our words.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import ast
 import inspect
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from flask_admin.contrib.sqla import ModelView as FlaskAdminModelView
 
-from admin_app import ModelView, views
+from admin_app import ModelView, layout, views
 
 PAGE = Path(__file__).parent / "reference" / "options.md"
 
@@ -137,6 +138,10 @@ HOOKS: dict[str, str] = {
     "get_one": "The row that an address names.",
     "create_form": "The form for a new row.",
     "edit_form": "The form for an existing row.",
+    "get_form_fieldsets": "The groups of the form of a row; `model` is None for a new one.",
+    "get_form_readonly_columns": "What the form of a row shows as text; `model` is None for a new "
+    "one.",
+    "get_site_url": "The address of a row on the public site.",
     "on_form_prefill": "Called before the form of an existing row is shown.",
     "build_new_instance": "The instance that a form for a new row fills.",
     "create_model": "Writes a new row; returns it, or False.",
@@ -176,11 +181,15 @@ def options() -> dict[str, Any]:
 
 
 def own_docstrings() -> dict[str, str]:
-    """The literals that stand under attributes of `ModelView` in its source."""
+    """The literals that stand under attributes of `ModelView` and of its `FormOptions`."""
+    return {**_docstrings(views, ModelView), **_docstrings(layout, layout.FormOptions)}
+
+
+def _docstrings(module: ModuleType, owner: type[Any]) -> dict[str, str]:
     [body] = [
         node.body
-        for node in ast.parse(inspect.getsource(views)).body
-        if isinstance(node, ast.ClassDef) and node.name == ModelView.__name__
+        for node in ast.parse(inspect.getsource(module)).body
+        if isinstance(node, ast.ClassDef) and node.name == owner.__name__
     ]
     found = {}
     for node, below in zip(body, body[1:], strict=False):

@@ -24,7 +24,27 @@ class OrderView(ModelView):
     column_list = ("number", "status", "customer", "placed_at", "deliver_on", "freight")
     column_searchable_list = ("number", "note", "customer.name")
     column_default_sort = ("placed_at", True)
-    form_excluded_columns = ("version", "created_at", "updated_at")
+    form_fieldsets = (
+        (None, [("number", "status"), "customer"]),
+        (
+            "Route",
+            {
+                "fields": ["pickup_address", "delivery_address"],
+                "description": "Where the goods are fetched, and where they are brought.",
+                "classes": ["tab"],
+            },
+        ),
+        (
+            "Terms",
+            {
+                "fields": [("placed_at", "deliver_on"), ("freight", "is_express")],
+                "classes": ["tab"],
+            },
+        ),
+        ("Note", {"fields": ["note"], "classes": ["tab"]}),
+        ("Times", {"fields": [("created_at", "updated_at")], "classes": ["collapse"]}),
+    )
+    form_readonly_columns = ("created_at", "updated_at")
 
 
 class CustomerView(ModelView):
