@@ -173,8 +173,9 @@ class _Controls(HTMLParser):
         if tag == "form":
             self.inside = False
         elif tag == "textarea" and self.area:
-            # As a browser does: the first line end is dropped, all are sent as CRLF.
-            text = self.text.removeprefix("\n")
+            # As a browser does: every line end is read as LF, the first one is dropped, and all
+            # are sent as CRLF.
+            text = self.text.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\n")
             self.sent.append((self.area, text.replace("\n", "\r\n")))
             self.area = None
         elif tag == "select" and self.select:
