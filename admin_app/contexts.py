@@ -180,6 +180,8 @@ class FormPage:
     site_url: str | None = None
     """Where the row is on the public site."""
     sends_files: bool = False
+    scripts: list[str] = field(default_factory=list)
+    """The modules that the fields and groups of this form need."""
     zone: str = ""
     """The time zone in which times are shown and typed."""
     can_add_another: bool = True

@@ -368,6 +368,18 @@ def _link(words: str, url: str | None) -> Markup:
     return Markup('<a class="link" href="{}">{}</a>').format(url, words)
 
 
+def scripts(form: Any, drawn: Sequence[FormGroup]) -> list[str]:
+    """The modules that a form needs, so that a page loads no other."""
+    found = ["js/form.js", "js/controls.js", "js/picker.js"]
+    if any(group.is_tab for group in drawn):
+        found.insert(1, "js/tabs.js")
+    if any(isinstance(f.widget, widgets.BoxesWidget) for f in form):
+        found.append("js/boxes.js")
+    if any(isinstance(f, wtforms.FieldList) for f in form):
+        found.append("js/inline.js")
+    return found
+
+
 # Groups
 
 

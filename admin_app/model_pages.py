@@ -303,6 +303,7 @@ def form_page(view: Any, form: Any, model: Any, mode: str) -> c.FormPage:
     text = None if is_new else view.get_pk_value(model)
     errors, form_errors = _errors(form), [str(e) for e in getattr(form, "form_errors", ())]
     layout.dress(view, form)
+    groups = [] if _rules(view, mode) else layout.groups(view, form, model, is_new=is_new)
     back = pages.safe_url(request.args.get("url"), view.get_url(".index_view"))
     kept = request.args.get("url")
     place = {"id": text, "url": kept}
@@ -313,7 +314,7 @@ def form_page(view: Any, form: Any, model: Any, mode: str) -> c.FormPage:
         mode=mode,
         breadcrumbs=breadcrumbs(view, (str(view.name), back), (heading, None)),
         form=form,
-        groups=[] if _rules(view, mode) else layout.groups(view, form, model, is_new=is_new),
+        groups=groups,
         action_url=view.url_for(mode, **place),
         cancel_url=back,
         details_url=None
@@ -325,6 +326,7 @@ def form_page(view: Any, form: Any, model: Any, mode: str) -> c.FormPage:
         form_errors=form_errors,
         site_url=None if is_new else view.get_site_url(model),
         sends_files=any(map(widgets.needs_files, form)),
+        scripts=layout.scripts(form, groups),
         zone=moments.zone_name(),
         can_add_another=view.allows("add"),
         can_continue=view.allows("change"),
