@@ -17,6 +17,7 @@ from wtforms.fields.core import UnboundField
 from admin_app import constraints, inspection
 from admin_app.errors import InvalidRequest
 from admin_app.forms.by_type import choices_for, codec_by_dialect, is_password
+from admin_app.forms.codecs import TextCodec
 from admin_app.forms.fields import (
     BinaryField,
     CheckboxField,
@@ -151,7 +152,7 @@ class ModelConverter(AdminModelConverter):
         if codec is None:
             return ReadOnlyField(**kwargs)
         limit = constraints.limits(mapper).get(column.key)
-        if limit is not None and limit.choices and codec.is_text:
+        if limit is not None and limit.choices and isinstance(codec, TextCodec):
             options = [(choice, choice) for choice in limit.choices]
             return ChoiceField(options=options, **common, **kwargs)
         if limit is not None:
