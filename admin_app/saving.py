@@ -17,6 +17,7 @@ from typing import Any
 import flask
 import sqlalchemy as sa
 from flask import g, request
+from flask.sessions import SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 from werkzeug.utils import redirect
@@ -85,8 +86,12 @@ def _written(answer: tuple[str, str]) -> str:
 
 def _response(answer: str) -> ResponseReturnValue:
     said, url, *is_html = json.loads(answer)
-    # Only what `message` has escaped was written down as HTML.
-    flask.flash(Markup(said) if is_html == [True] else said, "success")  # noqa: S704
+    if is_html == [True]:
+        # `message` has escaped it. Sessions of other kinds may forget what is HTML and what is not.
+        said = Markup(said)  # noqa: S704
+        is_kept = isinstance(flask.current_app.session_interface, SecureCookieSessionInterface)
+        said = said if is_kept else said.striptags()
+    flask.flash(said, "success")
     return redirect(url)
 
 

@@ -175,8 +175,10 @@ def control_attributes(kind: str, text: str) -> dict[str, str]:
         return {"type": "email", "autocomplete": "off"}
     if kind == "tel" and re.fullmatch(r"[^\r\n]*", text):
         return {"type": "tel", "autocomplete": "off"}
-    if kind == "color" and re.fullmatch(r"#[0-9a-f]{6}", text):
-        return {"type": "color"}
+    if kind == "color":
+        # A browser's control for colours always holds one and so could never be emptied; a script
+        # puts it beside the text.
+        return {"data-colour": "", "autocomplete": "off"}
     if kind == "url":
         return {"type": "url"} if safe_link(text) else {"inputmode": "url"}
     return {}

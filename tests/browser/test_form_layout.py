@@ -50,6 +50,7 @@ class Book(Base):
     isbn: Mapped[str] = mapped_column(sa.String(13))
     blurb: Mapped[str | None] = mapped_column(sa.Text)
     website: Mapped[str | None] = mapped_column(sa.String(80))
+    colour: Mapped[str | None] = mapped_column(sa.String(20))
     shelf: Mapped[str | None] = mapped_column(sa.String(5))
 
     genres: Mapped[list[Genre]] = orm.relationship(secondary=book_genres)
@@ -59,7 +60,7 @@ class BookView(ModelView):
     form_fieldsets = [
         (None, [("title", "slug"), "binding"]),
         ("Dates", {"fields": ["printed_on", "opened_at", "sold_at", "returned_at"]}),
-        ("Identity", {"fields": ["isbn", "website"], "classes": ["tab"]}),
+        ("Identity", {"fields": ["isbn", "website", "colour"], "classes": ["tab"]}),
         ("Text", {"fields": ["blurb"], "classes": ["tab"]}),
         ("Kinds", {"fields": ["genres"], "classes": ["tab"]}),
         ("Place", {"fields": ["shelf"], "classes": ["collapse"]}),
@@ -321,6 +322,18 @@ def test_what_is_left_of_a_limit_is_told_near_its_end(page: Page, shop: Shop) ->
     expect(page.get_by_text("characters left")).to_have_count(0)
     title.fill("x" * 57)
     expect(page.get_by_text("3 of 60 characters left")).to_be_visible()
+
+
+def test_a_colour_is_chosen_or_written(page: Page, shop: Shop) -> None:
+    page.goto(shop.at(EDIT))
+    swatch, text = page.get_by_label("Choose: Colour"), page.get_by_label("Colour", exact=True)
+    swatch.fill("#336699")
+    expect(text).to_have_value("#336699")
+    text.fill("#FF0000")
+    expect(swatch).to_have_value("#ff0000")
+    text.fill("")
+    save(page)
+    assert shop.book()[0].colour is None
 
 
 def test_a_radio_button_is_saved(page: Page, shop: Shop) -> None:

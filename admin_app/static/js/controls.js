@@ -1,4 +1,5 @@
-// Small help beside controls: now and today, how many characters are left, a slug made of a name.
+// Small help beside controls: now and today, a colour to choose, how many characters are left, a
+// slug made of a name.
 
 const put = (input, value) => {
   input.value = value;
@@ -41,6 +42,31 @@ function offerNow(input, zone) {
   line.className = "now";
   input.replaceWith(line);
   line.append(input, button);
+}
+
+// Colours
+
+/** The browser's control for colours, beside the text, which may hold any other name of one. */
+function offerColour(input) {
+  if (input.readOnly || input.disabled || input.closest(".now")) return;
+  const swatch = document.createElement("input");
+  swatch.type = "color";
+  const label = input.labels[0]?.cloneNode(true);
+  label?.querySelectorAll(".must").forEach((sign) => sign.remove());
+  swatch.setAttribute("aria-label", `Choose: ${label?.textContent.trim() ?? ""}`);
+  const show = () => {
+    if (/^#[0-9a-f]{6}$/i.test(input.value)) swatch.value = input.value.toLowerCase();
+  };
+  swatch.addEventListener("input", (event) => {
+    event.stopPropagation();
+    put(input, swatch.value);
+  });
+  input.addEventListener("input", show);
+  const line = document.createElement("div");
+  line.className = "now";
+  input.replaceWith(line);
+  line.append(input, swatch);
+  show();
 }
 
 // Text with a limit
@@ -114,6 +140,7 @@ function prepopulate(input) {
 export function bindControls(root) {
   const zone = (root.closest?.("[data-zone]") ?? document.querySelector("[data-zone]"))?.dataset.zone;
   for (const input of root.querySelectorAll("input:is([type=date], [type=time], [type=datetime-local], [data-moment])")) offerNow(input, zone);
+  root.querySelectorAll("input[data-colour]").forEach(offerColour);
   root.querySelectorAll(":is(input, textarea)[maxlength]").forEach(countDown);
   root.querySelectorAll("[data-slug-of]").forEach(prepopulate);
 }

@@ -88,8 +88,18 @@ function bindSlash() {
   });
 }
 
+// The server shows moments in the zone of whoever looks, from the next page on.
+function tellZone(form) {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (!zone || document.cookie.split("; ").includes(`admin_time_zone=${zone}`)) return;
+  const { pathname, protocol } = new URL(".", form.action);
+  const secure = protocol === "https:" ? "; secure" : "";
+  document.cookie = `admin_time_zone=${zone}; path=${pathname}; max-age=31536000; samesite=lax${secure}`;
+}
+
 document.querySelectorAll("[data-filter]").forEach(filterList);
 document.querySelectorAll("[data-theme-form]").forEach(bindTheme);
+document.querySelectorAll("[data-theme-form]").forEach(tellZone);
 bindMenus();
 bindSlash();
 
