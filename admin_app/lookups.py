@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import flask
 import sqlalchemy as sa
+from flask import request
+from flask.typing import ResponseReturnValue
+from flask_admin.base import expose
 from flask_admin.contrib.sqla.ajax import QueryAjaxModelLoader
 from sqlalchemy import orm
 
 from admin_app import columns, inspection
 from admin_app import listing as listings
-from admin_app.errors import Forbidden
+from admin_app.errors import Forbidden, NotFound
 from admin_app.listing import Listing
 
 LOOKUP_SIZE = 20
@@ -95,3 +99,48 @@ class RowLookup:
     def members(self, instance: Any, key: str, limit: int) -> list[Any]:
         """At most ``limit`` members of the collection ``key`` of ``instance``."""
         return listings.members(self.view.get_session(), instance, key, limit)
+
+
+class LookupRoutes:
+    """What a view has for the pickers of its forms: where they look, and the routes they ask."""
+
+    mapper: orm.Mapper[Any]
+    _lookups: dict[str, RowLookup]
+
+    def lookup_for(self, relationship: orm.RelationshipProperty[Any]) -> RowLookup:
+        """Where a form finds rows for ``relationship``; remembered under its name in URLs."""
+        name = reference = relationship.key
+        if relationship.parent is not self.mapper and not self.mapper.isa(relationship.parent):
+            owner = relationship.parent.class_.__name__
+            # Flask-Admin's name for a reference of an inline form.
+            name, reference = f"{owner}.{name}", f"{owner.lower()}-{name}"
+        loader = (getattr(self, "_form_ajax_refs", None) or {}).get(reference)
+        return self._lookups.setdefault(name, RowLookup(self, name, relationship.mapper, loader))
+
+    def lookup_for_table(self, mapper: orm.Mapper[Any], key: str) -> RowLookup:
+        """Where a form finds rows for a foreign key without relationship to ``key``."""
+        name = f"{mapper.class_.__name__}.{key}"
+        return self._lookups.setdefault(name, RowLookup(self, name, mapper, None))
+
+    @expose("/lookup/<path:field>/")
+    def lookup(self, field: str) -> ResponseReturnValue:
+        """Rows for a picker as JSON; ``q`` is what was typed, ``page`` counts from 0."""
+        found = self._lookups.get(field)
+        if not isinstance(found, RowLookup):
+            raise NotFound("This form has no such field.")
+        page = request.args.get("page", "0")
+        number = int(page) if page.isascii() and page.isdigit() and len(page) < 6 else 0
+        items, has_more = found.search(request.args.get("q", ""), number)
+        return flask.jsonify(items=items, has_more=has_more)
+
+    @expose("/ajax/lookup/")
+    def ajax_lookup(self) -> ResponseReturnValue:
+        """Rows for a host's own script, as Flask-Admin answers it: pairs of key and label."""
+        found = self._lookups.get(request.args.get("name", ""))
+        if not isinstance(found, RowLookup):
+            raise NotFound("This form has no such field.")
+        offset = request.args.get("offset", 0, type=int)
+        limit = min(max(1, request.args.get("limit", 10, type=int)), LOOKUP_SIZE)
+        items, _ = found.search(request.args.get("query", ""), offset=max(0, offset), limit=limit)
+        pairs = [[int(i["id"]) if found.has_numbers else i["id"], i["text"]] for i in items]
+        return flask.Response(json.dumps(pairs), mimetype="application/json")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import logging
 import os
 import warnings
@@ -50,7 +49,7 @@ from admin_app.actions import action
 from admin_app.errors import Forbidden, InvalidRequest, NotFound
 from admin_app.inspection import Path
 from admin_app.listing import Listing, ListState, Order
-from admin_app.lookups import LOOKUP_SIZE, RowLookup
+from admin_app.lookups import LookupRoutes
 from admin_app.policy import Principal
 
 log = logging.getLogger(__name__)
@@ -74,7 +73,7 @@ def end_with_request(app: flask.Flask, session: Any) -> None:
         app.teardown_appcontext(lambda error: session.remove())
 
 
-class ModelView(layout.FormOptions, FlaskAdminModelView):
+class ModelView(layout.FormOptions, LookupRoutes, FlaskAdminModelView):
     """The pages of one mapped class.
 
     Without any option it lists, shows, creates, edits and deletes rows of any mapped class. The
@@ -125,7 +124,7 @@ class ModelView(layout.FormOptions, FlaskAdminModelView):
         if self.page_size not in self.page_size_options:
             sizes = {*self.page_size_options, self.page_size}
             self.page_size_options = tuple(sorted(s for s in sizes if s))
-        self._lookups: dict[str, forms.Lookup] = {}
+        self._lookups = {}
         self.form_base_class = _flask_admin.guarded_base(self.form_base_class)
         with warnings.catch_warnings():
             # Flask-Admin deprecates sessions in favour of Flask-SQLAlchemy's object; we take both.
@@ -412,21 +411,6 @@ class ModelView(layout.FormOptions, FlaskAdminModelView):
 
     # Related rows
 
-    def lookup_for(self, relationship: orm.RelationshipProperty[Any]) -> forms.Lookup:
-        """Where a form finds rows for ``relationship``; remembered under its name in URLs."""
-        name = reference = relationship.key
-        if relationship.parent is not self.mapper and not self.mapper.isa(relationship.parent):
-            owner = relationship.parent.class_.__name__
-            # Flask-Admin's name for a reference of an inline form.
-            name, reference = f"{owner}.{name}", f"{owner.lower()}-{name}"
-        loader = (getattr(self, "_form_ajax_refs", None) or {}).get(reference)
-        return self._lookups.setdefault(name, RowLookup(self, name, relationship.mapper, loader))
-
-    def lookup_for_table(self, mapper: orm.Mapper[Any], key: str) -> forms.Lookup:
-        """Where a form finds rows for a foreign key without relationship to ``key``."""
-        name = f"{mapper.class_.__name__}.{key}"
-        return self._lookups.setdefault(name, RowLookup(self, name, mapper, None))
-
     def view_of(self, mapper: orm.Mapper[Any]) -> Any:
         """The view of another class in the same admin."""
         if self._is_ours:
@@ -588,29 +572,6 @@ class ModelView(layout.FormOptions, FlaskAdminModelView):
     def action_view(self) -> Any:
         """Run an action over the ticked rows, or ask first."""
         return self._begin() or self.handle_action()
-
-    @expose("/lookup/<path:field>/")
-    def lookup(self, field: str) -> ResponseReturnValue:
-        """Rows for a picker as JSON; ``q`` is what was typed, ``page`` counts from 0."""
-        found = self._lookups.get(field)
-        if not isinstance(found, RowLookup):
-            raise NotFound("This form has no such field.")
-        page = request.args.get("page", "0")
-        number = int(page) if page.isascii() and page.isdigit() and len(page) < 6 else 0
-        items, has_more = found.search(request.args.get("q", ""), number)
-        return flask.jsonify(items=items, has_more=has_more)
-
-    @expose("/ajax/lookup/")
-    def ajax_lookup(self) -> ResponseReturnValue:
-        """Rows for a host's own script, as Flask-Admin answers it: pairs of key and label."""
-        found = self._lookups.get(request.args.get("name", ""))
-        if not isinstance(found, RowLookup):
-            raise NotFound("This form has no such field.")
-        offset = request.args.get("offset", 0, type=int)
-        limit = min(max(1, request.args.get("limit", 10, type=int)), LOOKUP_SIZE)
-        items, _ = found.search(request.args.get("query", ""), offset=max(0, offset), limit=limit)
-        pairs = [[int(i["id"]) if found.has_numbers else i["id"], i["text"]] for i in items]
-        return flask.Response(json.dumps(pairs), mimetype="application/json")
 
     @expose("/ajax/update/", methods=("POST",))
     def ajax_update(self) -> ResponseReturnValue:
