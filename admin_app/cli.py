@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from flask import current_app
 from flask.cli import AppGroup
 
+from admin_app import checks
 from admin_app.accounts import Accounts, random_password
 from admin_app.database import Base
 from admin_app.errors import WriteRefused
@@ -62,6 +63,18 @@ def init_db() -> None:
         Base.metadata.create_all(bind)
     made = sorted(set(Base.metadata.tables) - present)
     click.echo(f"Made {', '.join(made)}." if made else "All tables are there already.")
+
+
+@admin_cli.command("check")
+@click.option("--strict", is_flag=True, help="End with 1 when there is anything to tell.")
+def check(strict: bool) -> None:
+    """Tell what the admin cannot do with the models as they are."""
+    found = checks.findings(current_app.extensions["admin_app"])
+    for finding in found:
+        click.echo(str(finding))
+    click.echo(f"{len(found):,} to look at." if found else "Nothing to look at.")
+    if found and strict:
+        raise SystemExit(1)
 
 
 @admin_cli.command("demo-user")

@@ -19,6 +19,7 @@ from sqlalchemy import orm
 from admin_app import (
     _flask_admin,
     actions,
+    downloads,
     inspection,
     layout,
     listing,
@@ -383,12 +384,15 @@ def details_page(view: Any, text: str, model: Any) -> c.DetailsPage:
     back = pages.safe_url(request.args.get("url"), view.get_url(".index_view"))
     place = {"id": text, "url": request.args.get("url")}
     shown = {p.key for p, _ in paths if p.relationship is not None}
+    files = _files(view, [p for p, _ in paths], row.instance)
     return c.DetailsPage(
         title=label,
         heading=label,
         sub=_sub(view.singular, text, label),
         breadcrumbs=breadcrumbs(view, (str(view.name), back), (label, None)),
-        groups=[c.DetailsGroup(None, [_detail(view, p, str(words), row) for p, words in paths])],
+        groups=[
+            c.DetailsGroup(None, [_detail(view, p, str(words), row, files) for p, words in paths])
+        ],
         related=[
             _related(view, row.instance, relationship)
             for key, relationship in inspection.relationships(view.mapper).items()
@@ -401,13 +405,33 @@ def details_page(view: Any, text: str, model: Any) -> c.DetailsPage:
     )
 
 
-def _detail(view: Any, path: Path, label: str, row: ListedRow) -> c.Detail:
+def _detail(
+    view: Any, path: Path, label: str, row: ListedRow, files: Mapping[str, bytes]
+) -> c.Detail:
     renderer = view._renderer(path, is_list=False)
     if path.name in (view.column_formatters_detail or {}):
         return c.Detail(label, _late(renderer)(row))
     value = renderer(row)
+    if path.key in files and not path.relationships:
+        url = view.download_url(path.key, row.instance)
+        value = value if url is None else _file(value, url, files[path.key])
     is_wide = "<pre" in value or "<div" in value
     return c.Detail(label, value, is_wide)
+
+
+def _files(view: Any, paths: Sequence[Path], instance: Any) -> dict[str, bytes]:
+    """The binary attributes of a details page that hold something, with their first bytes."""
+    keys = [p.key for p in paths if not p.relationships and downloads.can_be_sent(p.column)]
+    return downloads.heads(view.get_session(), instance, keys)
+
+
+def _file(size: Markup, url: str, head: bytes) -> Markup:
+    """The size of a file with the way to it, and an image to look at."""
+    shown = Markup('{} <a class="link" href="{}">Download</a>').format(size, url)
+    if downloads.image_type(head) is None:
+        return shown
+    image = Markup('<img class="preview" src="{}" alt="" loading="lazy">').format(url + "&show=1")
+    return shown + image
 
 
 def _related(view: Any, instance: Any, relationship: orm.RelationshipProperty[Any]) -> c.Related:

@@ -35,6 +35,7 @@ from admin_app import (
     changes,
     columns,
     database,
+    downloads,
     exports,
     forms,
     inspection,
@@ -203,6 +204,8 @@ class ModelView(layout.FormOptions, LookupRoutes, FlaskAdminModelView):
         return bool(app.debug or app.testing or allowed.lower() not in ("", "0", "false", "no"))
 
     def _handle_view(self, name: str, **kwargs: Any) -> Any:
+        bind = self.get_session().get_bind(mapper=self.mapper)
+        database.tolerate(getattr(bind, "engine", bind), self.mapper)
         if not self.may("view") or not self.is_accessible():
             return self.inaccessible_callback(name, **kwargs) or flask.abort(403)
         return None
@@ -552,6 +555,32 @@ class ModelView(layout.FormOptions, LookupRoutes, FlaskAdminModelView):
             get_value=self.get_detail_value,
             return_url=page.list_url,
         )
+
+    @expose("/download/")
+    def download(self) -> ResponseReturnValue:
+        """The binary content of one row's ``column`` as a file; ``show`` asks for an image."""
+        key = request.args.get("column", "")
+        if not self._may_download(key):
+            raise NotFound("There is no such file here.")
+        _, model = self._requested("view")
+        is_shown = "show" in request.args
+        return downloads.response(self.get_session(), model, key, is_shown=is_shown)
+
+    def _may_download(self, key: str) -> bool:
+        """Whether some page of this view shows the binary column ``key`` to this visitor."""
+        shown = {name for name, _ in (*self._details_columns, *self._list_columns)}
+        return (
+            downloads.can_be_sent(inspection.columns(self.mapper).get(key))
+            and (key in shown or hasattr(self._edit_form_class, forms.attribute_for(key)))
+            and self.may("view", key)
+        )
+
+    def download_url(self, key: str, instance: Any) -> str | None:
+        """Where the binary column ``key`` of ``instance`` is fetched; None when it may not be."""
+        if not self._may_download(key):
+            return None
+        url: str = self.get_url(".download", id=self.get_pk_value(instance), column=key)
+        return url
 
     @expose("/delete/", methods=("GET", "POST"))
     def delete_view(self) -> ResponseReturnValue:
