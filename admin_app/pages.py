@@ -7,6 +7,7 @@ URL prefixes that were given to `guard` and leaves the rest of the host applicat
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import hashlib
 import logging
@@ -37,7 +38,7 @@ from werkzeug.exceptions import (
 from werkzeug.routing import RequestRedirect
 from werkzeug.utils import redirect
 
-from admin_app import database
+from admin_app import database, moments
 from admin_app.errors import AdminError, Forbidden, InvalidRequest, NotFound, WriteRefused
 from admin_app.policy import Principal
 
@@ -57,6 +58,15 @@ RESERVED = frozenset({"assets", "login", "logout", "static", "theme"})
 Theme = Literal["light", "dark"]
 THEME_COOKIE = "admin_theme"
 ONE_YEAR = 31_536_000
+
+ZONE_COOKIE = "admin_time_zone"
+"""Set by the browser's script: the IANA name of its time zone."""
+
+FORM_MEMORY = 20 * 2**20
+"""Bytes of text that a form may send, files not counted."""
+
+FORM_PARTS = 10_000
+"""Values that a form may send."""
 
 _ASSET = "admin_asset"
 _THEME = "admin_theme"
@@ -491,10 +501,20 @@ def _start_babel(app: flask.Flask) -> None:
         import_module("flask_babel").Babel(app)
 
 
+def zone() -> dt.tzinfo:
+    """The time zone of this visitor: his browser's, else BABEL_DEFAULT_TIMEZONE, else UTC."""
+    config = flask.current_app.config
+    names = (request.cookies.get(ZONE_COOKIE), config.get("BABEL_DEFAULT_TIMEZONE"))
+    return next((z for z in map(moments.named, names) if z is not None), dt.UTC)
+
+
 def _receive() -> ResponseReturnValue | None:
     place = next((place for place in _pages().guarded if place.covers(request.path)), None)
+    database.read_as_is(place is not None)
     if place is None or request.endpoint == _ASSET:
         return None
+    moments.set_zone(zone())
+    _widen_form()
     fault = request.routing_exception
     if isinstance(fault, RequestRedirect):
         return None
@@ -503,9 +523,23 @@ def _receive() -> ResponseReturnValue | None:
         return answer if answer is not None else error_response(fault)
     try:
         _refuse_forged()
+        if request.method == "POST" and sum(map(len, request.form.listvalues())) > FORM_PARTS:
+            raise RequestEntityTooLarge
     except HTTPException as error:
         return error_response(error)
     return None
+
+
+def _widen_form() -> None:
+    """Let a form hold long texts and many rows, unless the host has set limits of its own.
+
+    Flask's are so tight that a row with a longer text could be opened but not saved.
+    """
+    config, defaults = flask.current_app.config, flask.Flask.default_config
+    if config["MAX_FORM_MEMORY_SIZE"] == defaults["MAX_FORM_MEMORY_SIZE"]:
+        request.max_form_memory_size = FORM_MEMORY
+    if config["MAX_FORM_PARTS"] == defaults["MAX_FORM_PARTS"]:
+        request.max_form_parts = FORM_PARTS
 
 
 def _refuse_forged() -> None:
