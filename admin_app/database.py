@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import weakref
 from collections.abc import Callable
+from contextvars import ContextVar
 from importlib.util import find_spec
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy import event, orm
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, StaticPool
 
 from admin_app.errors import ConfigurationError
 
@@ -175,19 +177,75 @@ def _open_psycopg2(connection: DBAPIConnection, record: ConnectionPoolEntry) -> 
     # them would make a whole list unreadable. It comes as the text that PostgreSQL has for it.
     from psycopg2 import extensions  # type: ignore[import-untyped]
 
-    for cast in (extensions.PYDATE, extensions.PYDATETIME, extensions.PYDATETIMETZ):
-        tolerant = extensions.new_type(cast.values, cast.name, _or_text(cast))
-        extensions.register_type(tolerant, connection)
+    # What psycopg2 makes another value of: the last day there is, midnight, months of 30 days.
+    others = (
+        (extensions.PYDATE, "-?infinity"),
+        (extensions.PYDATETIME, "-?infinity"),
+        (extensions.PYDATETIMETZ, "-?infinity"),
+        (extensions.PYTIME, "24:"),
+        (extensions.PYINTERVAL, r"-?infinity|.*\b(mon|year)"),
+    )
+    for cast, other in others:
+        read = _or_text(cast, re.compile(other))
+        extensions.register_type(extensions.new_type(cast.values, cast.name, read), connection)
 
 
-def _or_text(cast: Callable[..., Any]) -> Callable[..., Any]:
+_as_is: ContextVar[bool] = ContextVar("admin_as_is", default=False)
+
+def read_as_is(is_on: bool) -> None:
+    """Whether this request, or thread, gets as text what Python has no value for."""
+    _as_is.set(is_on)
+
+
+def _or_text(cast: Callable[..., Any], other: re.Pattern[str]) -> Callable[..., Any]:
     def read(text: str | None, cursor: Any) -> Any:
+        if text is not None and _as_is.get() and other.match(text):
+            return text
         try:
             return cast(text, cursor)
         except (ValueError, OverflowError):
             return text
 
     return read
+
+
+def tolerate(engine: sa.Engine, mapper: orm.Mapper[Any]) -> None:
+    """Let rows of ``mapper`` be read whatever they hold, in an application that is not ours.
+
+    A date before Christ and a member that an enum does not know come as text while `read_as_is`
+    is on; otherwise SQLAlchemy fails on them as ever.
+    """
+    if mapper in _tolerated.setdefault(engine, set()):
+        return
+    _tolerated[engine].add(mapper)
+    if engine.driver == "psycopg2" and not event.contains(engine, "checkout", _reopen_psycopg2):
+        event.listen(engine, "checkout", _reopen_psycopg2)
+    for column in mapper.columns:
+        if isinstance(column.type, sa.Enum):
+            # Not public; the public way is a TypeDecorator in the model of the host.
+            types: tuple[Any, ...] = (column.type, column.type.dialect_impl(engine.dialect))
+            for type_ in types:
+                type_._object_lookup = _Members(type_._object_lookup)
+
+
+_tolerated: weakref.WeakKeyDictionary[sa.Engine, set[Any]] = weakref.WeakKeyDictionary()
+
+
+def _reopen_psycopg2(
+    connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: PoolProxiedConnection
+) -> None:
+    if not record.info.setdefault("admin_casts", False):
+        record.info["admin_casts"] = True
+        _open_psycopg2(connection, record)
+
+
+class _Members(dict[Any, Any]):
+    """Members of an enum by what is stored, and what no member is stored as by itself."""
+
+    def __missing__(self, key: Any) -> Any:
+        if _as_is.get():
+            return key
+        raise KeyError(key)
 
 
 def _open_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:

@@ -13,6 +13,7 @@ import decimal
 import enum
 import functools
 import json
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, cast
@@ -31,6 +32,9 @@ RELATED_CUT = 28
 """Characters of a related row's label that the style sheet leaves room for in a list."""
 
 TITLE_CUT = 600
+
+TOLD_CUT = 2000
+"""Characters of a value of an unknown class that a page shows."""
 
 NONE = Markup('<span class="none" title="NULL">–</span>')
 YES = Markup('<span class="tag ok">yes</span>')
@@ -83,7 +87,7 @@ def render(value: Any, *, is_cut: bool = True) -> Markup:
     if isinstance(value, str):
         return text(value) if is_cut else long_text(value)
     if isinstance(value, enum.Enum):
-        return Markup('<span class="tag">{}</span>').format(_enum_text(value))
+        return Markup('<span class="tag">%s</span>') % _enum_text(value)
     if isinstance(value, dt.datetime):
         return _time(value)
     if isinstance(value, dt.date | dt.time):
@@ -95,10 +99,20 @@ def render(value: Any, *, is_cut: bool = True) -> Markup:
     if isinstance(value, decimal.Decimal):
         return escape(f"{value:,}" if value.is_finite() else str(value))
     if isinstance(value, uuid.UUID):
-        return Markup('<span class="mono">{}</span>').format(value)
+        return Markup('<span class="mono">%s</span>') % value
     if isinstance(value, dict | list | tuple | set | frozenset):
         return structure(value, is_cut=is_cut)
-    return text(str(value)) if is_cut else long_text(str(value))
+    told = _told(value)
+    return text(told) if is_cut else long_text(told)
+
+
+def _told(value: Any) -> str:
+    """A value of a class that we do not know, in its own words, the beginning of them."""
+    try:
+        words = str(value)
+    except Exception:  # its class has a fault, which must not hide the rest of the row
+        return f"({type(value).__name__})"
+    return words if len(words) <= TOLD_CUT else words[:TOLD_CUT] + "…"
 
 
 def text(value: str) -> Markup:
@@ -108,7 +122,7 @@ def text(value: str) -> Markup:
     line = " ".join(value[: CUT * 4].split())
     shown = line if len(line) <= CUT else line[:CUT].rstrip() + "…"
     title = value if len(value) <= TITLE_CUT else value[:TITLE_CUT] + "…"
-    return Markup('<span class="cut" title="{}">{}</span>').format(title, shown)
+    return Markup('<span class="cut" title="%s">%s</span>') % (title, shown)
 
 
 def long_text(value: str) -> Markup:
@@ -123,11 +137,17 @@ def long_text(value: str) -> Markup:
 def _time(value: dt.datetime) -> Markup:
     """A date with its time; a moment reads as in the visitor's zone, with its offset in reach."""
     if value.tzinfo is None:
-        return Markup('<time datetime="{}">{}</time>').format(value.isoformat(), moment(value))
+        return Markup('<time datetime="%s">%s</time>') % (value.isoformat(), moment(value))
     here = moments.local(value)
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
         value.isoformat(), here.isoformat(" "), moment(here)
     )
+
+
+def _moment(value: Any, *, is_cut: bool) -> Markup:
+    """A value of a column with a time zone, which SQLite gives back without one."""
+    is_readable = isinstance(value, dt.datetime)
+    return _time(moments.local(value)) if is_readable else render(value, is_cut=is_cut)
 
 
 def moment(value: dt.datetime) -> str:
@@ -160,20 +180,28 @@ def size(count: int | None) -> Markup:
             break
         number /= 1024
     shown = f"{number:,.0f}" if unit == "bytes" else f"{number:,.1f}"
-    return Markup('<span class="bytes">{} {}</span>').format(shown, unit)
+    return Markup('<span class="bytes">%s %s</span>') % (shown, unit)
 
 
 def structure(value: Any, *, is_cut: bool) -> Markup:
     """JSON, arrays and the like, on one line for a list and indented otherwise."""
-    written = json.dumps(
-        value if not isinstance(value, set | frozenset) else sorted(value, key=str),
-        ensure_ascii=False,
-        indent=None if is_cut else 2,
-        default=str,
-    )
+    if isinstance(value, set | frozenset):
+        value = sorted(value, key=str)
+    try:
+        written = json.dumps(
+            value, ensure_ascii=False, indent=None if is_cut else 2, default=_told
+        )
+    except (RecursionError, TypeError, ValueError):
+        return Markup('<span class="none">nested too deeply to be shown</span>')
+    written = printable(written)
     if not is_cut:
         return Markup('<pre class="mono">{}</pre>').format(written)
-    return Markup('<span class="mono">{}</span>').format(text(written))
+    return Markup('<span class="mono">%s</span>') % text(written)
+
+
+def printable(text: str) -> str:
+    """``text`` with halves of a character pair, which no page can carry, written as escapes."""
+    return re.sub("[\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _enum_text(value: enum.Enum) -> str:
@@ -185,8 +213,8 @@ def _number(scale: int | None) -> Callable[[Any], Markup]:
         if value is None:
             return NONE
         if isinstance(value, decimal.Decimal) and value.is_finite():
-            return escape(f"{value:,.{scale}f}" if scale is not None else f"{value:,}")
-        return escape(str(value))
+            return text(f"{value:,.{scale}f}" if scale is not None else f"{value:,}")
+        return text(str(value))
 
     return render_number
 
@@ -199,7 +227,7 @@ def _tag(value: Any) -> Markup:
     if value is None:
         return NONE
     shown = _enum_text(value) if isinstance(value, enum.Enum) else value
-    return Markup('<span class="tag">{}</span>').format(shown)
+    return Markup('<span class="tag">%s</span>') % shown
 
 
 def by_type(type_: sa.types.TypeEngine[Any], *, is_cut: bool) -> Callable[[Any], Markup]:
@@ -213,7 +241,7 @@ def by_type(type_: sa.types.TypeEngine[Any], *, is_cut: bool) -> Callable[[Any],
     if isinstance(stored, sa.Numeric) and not isinstance(stored, sa.Float):
         return _number(stored.scale)
     if isinstance(stored, sa.DateTime) and stored.timezone and not is_decorated:
-        return lambda value: NONE if value is None else _time(moments.local(value))
+        return functools.partial(_moment, is_cut=is_cut)
     if isinstance(stored, sa.Integer | sa.Float) and not is_decorated:
         return _number(None)
     return functools.partial(render, is_cut=is_cut)
@@ -317,8 +345,8 @@ def _row_renderer(mapper: sa.orm.Mapper[Any], links: Links) -> Callable[[Any], M
         shown, url = text(words), url_of(value)
         if url is None:
             return shown
-        title = Markup(' title="{}"').format(words) if RELATED_CUT < len(words) <= CUT else ""
-        return Markup('<a class="link" href="{}"{}>{}</a>').format(url, title, shown)
+        title = Markup(' title="%s"') % words if RELATED_CUT < len(words) <= CUT else ""
+        return Markup('<a class="link" href="%s"%s>%s</a>') % (url, title, shown)
 
     return render_one
 
@@ -382,23 +410,25 @@ def css_of(path: Path) -> str:
     return ""
 
 
+def _cell(css: str) -> Markup:
+    return Markup('<td class="{}">%s</td>').format(css) if css else Markup("<td>%s</td>")
+
+
 def cell_renderer(renderer: Renderer, css: str) -> Renderer:
     """``renderer`` as the whole cell of a list, ready to be printed."""
-    opening = Markup('<td class="{}">').format(css) if css else Markup("<td>")
-    closing = Markup("</td>")
-    return lambda row: opening + renderer(row) + closing
+    cell = _cell(css)
+    return lambda row: cell % (renderer(row),)
 
 
 def key_cell_renderer(renderer: Renderer, url_of: RowLink, css: str = "") -> Renderer:
     """The cell that leads to the row itself."""
-    opening = Markup('<td class="{}">').format(f"key {css}".strip())
-    closing = Markup("</td>")
+    cell = _cell(f"key {css}".strip())
 
     def render_key(row: ListedRow) -> Markup:
         shown = renderer(row)
         url = url_of(row.instance)
         if url is not None and "<a " not in shown:
-            shown = Markup('<a href="{}">{}</a>').format(url, shown)
-        return opening + shown + closing
+            shown = Markup('<a href="%s">%s</a>') % (url, shown)
+        return cell % (shown,)
 
     return render_key

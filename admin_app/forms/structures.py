@@ -17,6 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from admin_app.forms.codecs import MAX_DIGITS, Codec, TextCodec, shorten
+from admin_app.rendering import printable
 
 MAX_DEPTH = 200
 """Levels of nesting that a form takes."""
@@ -101,11 +102,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"The key “{shorten(twice)}” stands twice in one object.")
     return found
-
-
-def printable(text: str) -> str:
-    """``text`` with halves of a character pair, which no page can carry, written as escapes."""
-    return re.sub("[\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def formatted(text: str) -> str:
