@@ -160,8 +160,8 @@ class Admin(FlaskAdmin):
         """
         if model in self.views_by_model and "endpoint" not in kwargs:
             raise ConfigurationError(
-                f"{model.__name__} has pages already. Register it before register_all, which leaves "
-                "it out then, or give this second view an endpoint of its own."
+                f"{model.__name__} has pages already. Register it before register_all, which then "
+                "leaves it out, or give this second view an endpoint of its own."
             )
         source = session if session is not None else self.db
         if source is None:

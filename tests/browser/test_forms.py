@@ -240,7 +240,7 @@ def test_json_is_typed_and_refused_with_the_place_of_the_fault(page: Page, fleet
     page.get_by_label("Attributes").fill('{"fragile": }')
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_label("Attributes")).to_have_accessible_description(
-        "This is not JSON: line 1, column 13."
+        "This is not JSON: line 1, column 13 (expecting value)."
     )
     page.get_by_label("Attributes").fill('{"fragile": [1, "ä"]}')
     save(page)
