@@ -192,6 +192,7 @@ def _open_psycopg2(connection: DBAPIConnection, record: ConnectionPoolEntry) -> 
 
 _as_is: ContextVar[bool] = ContextVar("admin_as_is", default=False)
 
+
 def read_as_is(is_on: bool) -> None:
     """Whether this request, or thread, gets as text what Python has no value for."""
     _as_is.set(is_on)

@@ -188,9 +188,7 @@ def structure(value: Any, *, is_cut: bool) -> Markup:
     if isinstance(value, set | frozenset):
         value = sorted(value, key=str)
     try:
-        written = json.dumps(
-            value, ensure_ascii=False, indent=None if is_cut else 2, default=_told
-        )
+        written = json.dumps(value, ensure_ascii=False, indent=None if is_cut else 2, default=_told)
     except (RecursionError, TypeError, ValueError):
         return Markup('<span class="none">nested too deeply to be shown</span>')
     written = printable(written)
