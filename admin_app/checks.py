@@ -70,8 +70,8 @@ def _is_typed(view: Any, column: inspection.Column) -> bool:
     """Whether forms have a field for values of the column."""
     if column.key in (getattr(view, "form_overrides", None) or {}):
         return True
-    if inspection.is_binary(column.type):
-        return not inspection.is_decorated(column.type)
+    if inspection.is_binary(column.type) and not inspection.is_decorated(column.type):
+        return True
     return forms.codec_for(column.type) is not None
 
 

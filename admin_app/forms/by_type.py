@@ -119,6 +119,10 @@ def codec_by_dialect(type_: sa.types.TypeEngine[Any], dialect: Callable[[], str]
 class PasswordCodec(TextCodec):
     """A password of SQLAlchemy-Utils, which its type hashes: typed, and never shown."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_long = False
+
     def write(self, value: Any) -> str:
         return ""
 
@@ -218,8 +222,9 @@ def _codec_for_number(type_: Any) -> Codec:
 
 def _codec_for_array(type_: sa.ARRAY[Any]) -> Codec | None:
     item = codec_for(type_.item_type)
-    # Drivers send no arrays of what is an object or a list itself.
-    if item is None or isinstance(item, JsonCodec | MappingCodec | ArrayCodec):
+    # Drivers send no arrays of what is an object or a list itself, and read none of citext.
+    is_own = isinstance(type_.item_type, postgresql.CITEXT)
+    if item is None or is_own or isinstance(item, JsonCodec | MappingCodec | ArrayCodec):
         return None
     return ArrayCodec(item, type_.dimensions, bool(type_.as_tuple))
 

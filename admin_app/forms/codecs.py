@@ -214,6 +214,8 @@ def _places(number: decimal.Decimal) -> int:
     """The decimal places that ``number`` needs, zeros at its end not counted."""
     _, digits, exponent = number.as_tuple()
     assert isinstance(exponent, int)
+    if not number:
+        return 0
     for digit in reversed(digits):
         if digit or exponent >= 0:
             break

@@ -116,7 +116,7 @@ class ModelConverter(AdminModelConverter):
         self, mapper: orm.Mapper[Any], column: inspection.Column, kwargs: dict[str, Any]
     ) -> Any:
         type_ = column.type
-        is_binary = inspection.is_binary(type_)
+        is_binary = inspection.is_binary(type_) and not is_password(type_)
         # What a decorator makes of binary content is no file that somebody could send.
         if column.is_readonly or (is_binary and inspection.is_decorated(type_)):
             return ReadOnlyField(is_binary=is_binary, **kwargs)

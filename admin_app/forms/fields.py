@@ -108,6 +108,7 @@ class ControlWidget:
         if limit and len(text) > limit:
             del attributes["maxlength"]
         is_line = "type" in attributes or not field.codec.is_long
+        is_line = is_line or (field.is_secret and field.codec.rows == 1)
         if not is_line or any(c in text for c in MULTILINE):
             attributes.pop("type", None)
             attributes.setdefault("rows", max(field.codec.rows, min(24, text.count("\n") + 1)))

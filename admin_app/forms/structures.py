@@ -131,7 +131,7 @@ def formatted(text: str) -> str:
             parts.append(_readable(part))
         if level > FORMATTED_DEPTH or level < 0:
             return text
-    return "".join(parts)
+    return "".join(parts) if level == 0 else text
 
 
 def _line(level: int) -> str:

@@ -1,0 +1,80 @@
+"""What a codec writes it reads back, for types that not every test database has."""
+
+from __future__ import annotations
+
+import decimal
+import json
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy.dialects import postgresql as pg
+
+from admin_app.forms import codec_for
+from admin_app.forms.structures import formatted, parse
+from tests.db.typed_columns import JSON, TEXT, Geometry, Scrambled
+
+
+@given(st.dictionaries(TEXT, st.none() | TEXT, max_size=5))
+def test_an_hstore_comes_back_as_it_was(value):
+    codec = codec_for(pg.HSTORE())
+    found = codec.read(codec.write(value), "postgresql")
+    assert list(found.items()) == list(value.items())
+
+
+@given(TEXT)
+def test_a_citext_is_a_text(value):
+    codec = codec_for(pg.CITEXT())
+    assert codec.read(codec.write(value), "postgresql") == value
+
+
+@given(JSON)
+def test_the_text_of_json_comes_back_from_being_laid_out(value):
+    text = json.dumps(value)
+    assert parse(formatted(text)) == value
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ('{"a":[],"b":{},"c":[1.50]}', '{\n  "a": [],\n  "b": {},\n  "c": [\n    1.50\n  ]\n}'),
+        ('"\\u00e9\\ud800"', '"é\\ud800"'),
+        ("1E400", "1E400"),
+        ("", ""),
+        ("{not json", "{not json"),
+        ('"open', '"open'),
+        ("[" * 100 + "]" * 100, "[" * 100 + "]" * 100),
+    ],
+)
+def test_json_is_laid_out_and_nothing_in_it_is_changed(stored, shown):
+    assert formatted(stored) == shown
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**40), max_value=10**40))
+def test_a_decimal_without_limits_keeps_every_digit(value):
+    codec = codec_for(sa.Numeric())
+    assert codec.read(codec.write(value), "postgresql") == value
+
+
+@given(st.integers(-(10**30), 10**30).map(lambda n: decimal.Decimal(n).scaleb(-20)))
+def test_a_decimal_of_forty_digits_is_kept_or_refused_and_never_rounded(value):
+    codec = codec_for(sa.Numeric(40, 12))
+    try:
+        assert codec.read(codec.write(value), "postgresql") == value
+    except ValueError:
+        assert value * 10**12 % 1 != 0
+
+
+@pytest.mark.parametrize(
+    "type_",
+    [Geometry(), sa.types.NullType(), pg.TSQUERY(), pg.ARRAY(Geometry()), pg.ARRAY(pg.JSONB())],
+)
+def test_a_type_that_nobody_can_type_has_no_codec(type_):
+    assert codec_for(type_) is None
+
+
+def test_a_text_that_is_stored_otherwise_is_typed_as_it_is():
+    codec = codec_for(Scrambled())
+    assert codec.write("secret") == "secret"
+    assert codec.read("secret", "sqlite") == "secret"
