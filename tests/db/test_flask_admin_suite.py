@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 SUITE = Path(__file__).parent / "flask_admin_suite"
 DIFFERENCES = tomllib.loads((SUITE / "differences.toml").read_text("utf-8"))
 GUIDE = ROOT / "docs" / "how-to" / "migrate-from-flask-admin.md"
-NEEDED = ("arrow", "asgiref", "citext", "colour", "flask_sqlalchemy_lite", "sqlalchemy_utils")
+NEEDED = ("arrow", "asgiref", "babel", "citext", "colour", "flask_sqlalchemy_lite", "sqlalchemy_utils")
 
 HAS_BABEL = importlib.util.find_spec("flask_babel") is not None
 FAILING = DIFFERENCES["tests"] | (DIFFERENCES["with_flask_babel"] if HAS_BABEL else {})
