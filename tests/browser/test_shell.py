@@ -311,3 +311,12 @@ def test_printed_a_list_is_its_table_alone(page: Page, fleet) -> None:
     expect(page.locator("#side-bar")).to_be_hidden()
     expect(page.locator("header.bar")).to_be_hidden()
     expect(page.get_by_role("columnheader", name="Last name")).to_be_visible()
+
+
+def test_the_browser_tells_its_time_zone(page: Page, fleet) -> None:
+    page.goto(fleet.at("driver/"))
+    page.wait_for_load_state("networkidle")
+    zone = page.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone")
+    cookies = {c["name"]: c for c in page.context.cookies()}
+    assert cookies["admin_time_zone"]["value"] == zone
+    assert fleet.at().endswith(cookies["admin_time_zone"]["path"])

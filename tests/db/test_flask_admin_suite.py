@@ -18,6 +18,9 @@ DIFFERENCES = tomllib.loads((SUITE / "differences.toml").read_text("utf-8"))
 GUIDE = ROOT / "docs" / "how-to" / "migrate-from-flask-admin.md"
 NEEDED = ("arrow", "asgiref", "babel", "citext", "colour", "flask_sqlalchemy_lite", "sqlalchemy_utils")
 
+# One run of their suite is enough: both tests go to the same worker.
+pytestmark = pytest.mark.xdist_group("flask_admin_suite")
+
 HAS_BABEL = importlib.util.find_spec("flask_babel") is not None
 FAILING = DIFFERENCES["tests"] | (DIFFERENCES["with_flask_babel"] if HAS_BABEL else {})
 
