@@ -62,7 +62,7 @@ ONE_YEAR = 31_536_000
 ZONE_COOKIE = "admin_time_zone"
 """Set by the browser's script: the IANA name of its time zone."""
 
-FORM_MEMORY = 20 * 2**20
+FORM_MEMORY = 16 * 2**20
 """Bytes of text that a form may send, files not counted."""
 
 FORM_PARTS = 10_000

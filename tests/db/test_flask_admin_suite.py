@@ -16,7 +16,15 @@ ROOT = Path(__file__).parents[2]
 SUITE = Path(__file__).parent / "flask_admin_suite"
 DIFFERENCES = tomllib.loads((SUITE / "differences.toml").read_text("utf-8"))
 GUIDE = ROOT / "docs" / "how-to" / "migrate-from-flask-admin.md"
-NEEDED = ("arrow", "asgiref", "babel", "citext", "colour", "flask_sqlalchemy_lite", "sqlalchemy_utils")
+NEEDED = (
+    "arrow",
+    "asgiref",
+    "babel",
+    "citext",
+    "colour",
+    "flask_sqlalchemy_lite",
+    "sqlalchemy_utils",
+)
 
 # One run of their suite is enough: both tests go to the same worker.
 pytestmark = pytest.mark.xdist_group("flask_admin_suite")
