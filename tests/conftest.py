@@ -14,10 +14,13 @@ import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
+import flask
 import hypothesis
 import pytest
 import sqlalchemy as sa
+from flask.testing import FlaskClient
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
 IN_CI = bool(os.environ.get("CI"))
@@ -31,6 +34,20 @@ for _setting in [name for name in os.environ if name.startswith(_SETTINGS)]:
 # Timings are never asserted, and CI tries the same examples every time.
 hypothesis.settings.register_profile("house", deadline=None, derandomize=IN_CI)
 hypothesis.settings.load_profile("house")
+
+
+class Reader(FlaskClient):
+    """A client that reads every answer to its end, as a browser does.
+
+    A streamed answer left half read keeps the context of its request until the garbage collector
+    finds it, perhaps within another test.
+    """
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        return super().open(*args, **{"buffered": True, **kwargs})
+
+
+flask.Flask.test_client_class = Reader
 
 Statements = Callable[[sa.Engine], AbstractContextManager[list[str]]]
 
