@@ -1,0 +1,40 @@
+"""Rows of one mapped class, as a page, a count, a picker or an export wants them.
+
+A `Listing` knows what may be shown, searched and ordered by; a `ListState` is what one URL asks
+of it. Together they make the statements: `Listing.statement` for the rows with everything that
+their columns need (related labels by join, sizes of binaries and counts of collections as extra
+columns, so a page costs one statement for its rows whatever its columns are), `Listing.count`,
+`Listing.page` and `Listing.lookup`.
+
+Every name that comes from a URL is looked up in a dictionary made from the mapper; what is not
+there is ignored and said so in `ListState.notes`. Nothing of the web is known here.
+"""
+
+from __future__ import annotations
+
+from admin_app.listing.loading import (
+    form_options,
+    label_options,
+    load_chains,
+    load_options,
+    members,
+    members_count,
+)
+from admin_app.listing.rows import Listing
+from admin_app.listing.state import COUNT_LIMIT, Count, ListedRow, ListState, Order, Page
+
+__all__ = [
+    "COUNT_LIMIT",
+    "Count",
+    "ListState",
+    "ListedRow",
+    "Listing",
+    "Order",
+    "Page",
+    "form_options",
+    "label_options",
+    "load_chains",
+    "load_options",
+    "members",
+    "members_count",
+]

@@ -1,0 +1,201 @@
+"""What the rows of a page need beside themselves, so that no cell costs a statement of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from admin_app import inspection
+from admin_app.inspection import Path
+
+Statement = sa.Select[Any]
+AnySession = orm.Session | orm.scoped_session[Any]
+
+
+def members_count(entity: Any, relationship: orm.RelationshipProperty[Any]) -> sa.ScalarSelect[int]:
+    """How many members a to-many relationship of each ``entity`` row has, as a subquery."""
+    target = orm.aliased(relationship.mapper)
+    return (
+        sa.select(sa.func.count())
+        .select_from(target)
+        .where(getattr(entity, relationship.key).of_type(target).expression)
+        .correlate(entity)
+        .scalar_subquery()
+    )
+
+
+def members(session: AnySession, instance: Any, key: str, limit: int) -> list[Any]:
+    """At most ``limit`` members of the collection ``key`` of ``instance``, by key, with labels."""
+    mapper = sa.inspect(instance).mapper
+    target = inspection.relationships(mapper)[key].mapper
+    statement = (
+        sa.select(target.class_)
+        .where(orm.with_parent(instance, getattr(mapper.class_, key)))
+        .options(*label_options(target))
+        .order_by(*(getattr(target.class_, k) for k in inspection.identity_keys(target)))
+        .limit(limit)
+    )
+    found = list(session.scalars(statement).unique())
+    load_chains(session, found)
+    return found
+
+
+def load_chains(session: AnySession, instances: Iterable[Any]) -> None:
+    """Load what stands above ``instances`` in trees whose ``__str__`` tells the whole way there.
+
+    All levels that are missing come in one recursive statement for each class.
+    """
+    starts: dict[orm.RelationshipProperty[Any], list[Any]] = {}
+    for instance in instances:
+        relationship = inspection.chain(sa.inspect(instance).mapper)
+        if relationship is not None:
+            starts.setdefault(relationship, []).append(instance)
+    for relationship, group in starts.items():
+        (local,) = relationship.local_columns
+        key = relationship.parent.get_property_by_column(local).key
+        tops = [top for i in group if (top := _top(i, relationship.key)) is not None]
+        missing = {value for top in tops if (value := getattr(top, key)) is not None}
+        if missing:
+            # The session holds rows weakly, so each is set at once on the row below it.
+            above = session.scalars(_all_above(relationship, missing)).unique().all()
+            for instance in (*tops, *above):
+                getattr(instance, relationship.key)
+
+
+def _top(instance: Any, key: str) -> Any:
+    """The first row whose ``key`` is not loaded, on the way that it leads from ``instance``."""
+    seen: set[int] = set()
+    while instance is not None and id(instance) not in seen:
+        if key in sa.inspect(instance).unloaded:
+            return instance
+        seen.add(id(instance))
+        instance = getattr(instance, key)
+    return None
+
+
+def _all_above(relationship: orm.RelationshipProperty[Any], keys: set[Any]) -> Statement:
+    model, mapper = relationship.mapper.class_, relationship.mapper
+    ((local, remote),) = relationship.local_remote_pairs or ()
+    above, parent = (getattr(model, mapper.get_property_by_column(c).key) for c in (remote, local))
+    way = sa.select(above.label("id"), parent.label("parent")).where(above.in_(keys))
+    found = way.cte("above", recursive=True)
+    # UNION, not UNION ALL: a circle of rows comes to an end.
+    found = found.union(sa.select(above, parent).where(above == found.c.parent))
+    return (
+        sa.select(model)
+        .where(above.in_(sa.select(found.c.id)))
+        .options(*label_options(relationship.mapper))
+    )
+
+
+def load_options(mapper: orm.Mapper[Any], paths: Iterable[Path]) -> list[Any]:
+    """Loader options for rows that show ``paths``: all related rows by join, no binaries."""
+    options: list[Any] = []
+    shown: set[str] = set()
+    for path in paths:
+        if path.is_to_many or not all(map(inspection.is_joinable, path.steps)):
+            continue
+        option: Any = None
+        entity: Any = mapper.class_
+        for relationship in path.relationships:
+            attribute = getattr(entity, relationship.key)
+            option = (option or orm).joinedload(attribute)
+            entity = relationship.mapper.class_
+        if path.relationship is not None and inspection.is_to_one(path.relationship):
+            options.extend(_label_path_options(option, entity, path.relationship))
+        elif option is not None:
+            options.append(option)
+        if not path.relationships:
+            shown.add(path.key)
+    for column in inspection.columns(mapper).values():
+        if inspection.is_binary(column.type):
+            options.append(orm.defer(getattr(mapper.class_, column.key)))
+        elif column.is_deferred and column.key in shown:
+            options.append(orm.undefer(getattr(mapper.class_, column.key)))
+    return options
+
+
+def form_options(mapper: orm.Mapper[Any], keys: Iterable[str]) -> list[Any]:
+    """Loader options for one row in a form over the attributes ``keys``: all in one statement."""
+    paths = [inspection.resolve(mapper, key) for key in keys]
+    deferred = [
+        orm.undefer(getattr(mapper.class_, path.key))
+        for path in paths
+        if path.column and path.column.is_deferred and not inspection.is_binary(path.column.type)
+    ]
+    return load_options(mapper, paths) + deferred
+
+
+def label_options(mapper: orm.Mapper[Any], entity: Any = None) -> list[Any]:
+    """Loader options that let `inspection.label` name rows of ``mapper`` without a statement.
+
+    ``entity`` is the class, or the alias of it, that the rows are selected by.
+    """
+    others = inspection.label(mapper).others
+    options = _needed_options(orm, mapper, entity or mapper.class_)
+    if others and entity is None:
+        options.append(orm.selectin_polymorphic(mapper.class_, [m.class_ for m in others]))
+    return options
+
+
+def label_entity(mapper: orm.Mapper[Any]) -> Any:
+    """An alias of the class, with the columns of the subclasses that labels may ask for."""
+    others = inspection.label(mapper).others
+    if not others:
+        return orm.aliased(mapper)
+    return orm.with_polymorphic(mapper, [m.class_ for m in others], flat=True)
+
+
+def _label_path_options(
+    option: Any, entity: Any, relationship: orm.RelationshipProperty[Any]
+) -> list[Any]:
+    target = relationship.mapper
+    label = inspection.label(target)
+    attribute = getattr(entity, relationship.key)
+    if label.others:
+        rows = label_entity(target)
+        option = (option or orm).joinedload(attribute.of_type(rows))
+        return [option, *_needed_options(option, target, rows)]
+    option = (option or orm).joinedload(attribute)
+    if not label.uses_str:
+        keys = [getattr(target.class_, k) for k in inspection.identity_keys(target)]
+        keys += [getattr(target.class_, k) for k in label.keys]
+        return [option.load_only(*keys)]
+    return [option, *_needed_options(option, target, target.class_)]
+
+
+def _needed_options(option: Any, mapper: orm.Mapper[Any], entity: Any) -> list[Any]:
+    """What labels need of ``mapper`` and its subclasses, asked of ``entity``; no binaries."""
+    options = _own_options(option, mapper, entity)
+    is_alias = sa.inspect(entity).is_aliased_class
+    for other in inspection.label(mapper).others:
+        # An alias made by with_polymorphic holds its subclasses by their names.
+        owner = getattr(entity, other.class_.__name__) if is_alias else other.class_
+        options += _own_options(option, other, owner)
+    return options
+
+
+def _own_options(option: Any, mapper: orm.Mapper[Any], entity: Any) -> list[Any]:
+    options = [
+        option.defer(getattr(entity, c.key))
+        for c in inspection.columns(mapper).values()
+        if inspection.is_binary(c.type)
+    ]
+    for need in inspection.label(mapper).needs:
+        current, at, owner = option, mapper, entity
+        for key in need:
+            relationship = inspection.relationships(at).get(key)
+            if relationship is None:
+                current = current.undefer(getattr(owner, key))
+                break
+            load = (
+                current.joinedload if inspection.is_to_one(relationship) else current.selectinload
+            )
+            current = load(getattr(owner, key))
+            at = relationship.mapper
+            owner = at.class_
+        options.append(current)
+    return options
