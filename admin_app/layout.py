@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,59 +22,13 @@ from admin_app.forms.fields import ChoiceField, ColumnField
 from admin_app.forms.pickers import PickerField
 from admin_app.inspection import Path
 from admin_app.listing import ListedRow
+from admin_app.options import ModelOptions
 
 SMALL = 8
 """A form without options and with no more fields than this is one group."""
 
 SHOWN_MEMBERS = 20
 """Rows of a collection that a form names where it is only shown."""
-
-
-class FormOptions:
-    """The options of a view for the layout of its forms, and their hooks."""
-
-    model: Any
-    mapper: orm.Mapper[Any]
-
-    form_fieldsets: Any = None
-    """The groups of the form: pairs of a title, or None, and the names of its fields; a tuple of
-    names shares one line. Instead of the names, a dict with `fields`, `description` and `classes`:
-    `collapse` folds the group, `tab` makes it a tab, `wide` gives each field a whole line.
-    Fields that no group names are left out."""
-    form_readonly_columns: Sequence[Any] = ()
-    """What the form shows as text: columns, relationships, properties, methods."""
-    form_radio_columns: Sequence[Any] = ()
-    """Fields whose choices are radio buttons instead of a select."""
-    form_multiple_widgets: Mapping[str, str] = {}
-    """How a to-many relationship is chosen, by name: `checkboxes` where there are few rows to
-    choose from, `boxes` for two boxes side by side, `picker` as without this option."""
-    form_prepopulated_fields: Mapping[str, Sequence[str]] = {}
-    """Fields that a script makes of others while these are typed, by name:
-    `{"slug": ("name",)}`. One that holds something, or was typed in, is left alone."""
-    view_on_site: bool | Callable[[Any], str | None] = True
-    """Whether pages of a row lead to its place on the public site, which the model's
-    `get_absolute_url` tells; or a method that takes the row and tells it."""
-
-    def get_form_fieldsets(self, model: Any) -> Any:
-        """The groups of the form of ``model``, which is None for a new row."""
-        return self.form_fieldsets
-
-    def get_form_readonly_columns(self, model: Any) -> Sequence[Any]:
-        """What the form of ``model``, which is None for a new row, shows as text."""
-        return self.form_readonly_columns
-
-    def get_site_url(self, model: Any) -> str | None:
-        """The address of ``model`` on the public site, if it has one."""
-        hook = self.view_on_site
-        if callable(hook):
-            url = hook(model)
-        else:
-            own = getattr(model, "get_absolute_url", None) if hook else None
-            url = own() if callable(own) else None
-        if not isinstance(url, str):
-            return None
-        is_local = url.startswith("/") and not url.startswith(("//", "/\\"))
-        return url if is_local or widgets.safe_link(url) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +113,7 @@ def _is_attribute(mapper: orm.Mapper[Any], key: str) -> bool:
 
 def _has_readonly_hook(view: Any) -> bool:
     hook = type(view).get_form_readonly_columns
-    return hook is not FormOptions.get_form_readonly_columns
+    return hook is not ModelOptions.get_form_readonly_columns
 
 
 def _readonly_names(view: Any) -> list[str]:

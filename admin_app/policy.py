@@ -9,10 +9,12 @@ Roles and grants belong here later; today signed-in staff may do everything and 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import sqlalchemy as sa
+from sqlalchemy import orm
 
 Action = Literal["view", "add", "change", "delete", "export"]
 """What a principal can be allowed to do to a model. Custom actions go by their own name."""
@@ -59,3 +61,23 @@ class Policy:
         It is asked only where `may` has said yes.
         """
         return None
+
+
+def _everything(mapper: orm.Mapper[Any], key: str | None = None) -> bool:
+    return True
+
+
+def _all_rows(mapper: orm.Mapper[Any]) -> sa.Select[Any] | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What one principal may read, class by class; asked by whatever follows a relationship.
+
+    ``may_read`` decides about a mapped class (``key`` None) or one of its attributes. ``rows`` is
+    the SELECT of the rows of a class that are in reach, or None for all of them.
+    """
+
+    may_read: Callable[..., bool] = _everything
+    rows: Callable[[orm.Mapper[Any]], sa.Select[Any] | None] = _all_rows

@@ -68,6 +68,11 @@ def late(make: Callable[[], Markup]) -> Markup:
     return cast(Markup, _Late(make))
 
 
+def late_renderer(renderer: Renderer) -> Renderer:
+    """``renderer`` for a host's formatter, which may name macros of the template."""
+    return lambda row: late(lambda: renderer(row))
+
+
 class Links(Protocol):
     """Finds the way to other rows; given by the view, which knows the site and the visitor."""
 

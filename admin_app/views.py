@@ -7,12 +7,11 @@ request, calls one function of another module and renders. The rows come from a 
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import logging
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -32,6 +31,7 @@ from werkzeug.utils import redirect
 from admin_app import (
     _flask_admin,
     bulk,
+    cells,
     changes,
     columns,
     database,
@@ -40,6 +40,7 @@ from admin_app import (
     forms,
     inspection,
     layout,
+    list_pages,
     listing,
     model_pages,
     pages,
@@ -51,7 +52,8 @@ from admin_app.errors import Forbidden, InvalidRequest, NotFound
 from admin_app.inspection import Path
 from admin_app.listing import Listing, ListState, Order
 from admin_app.lookups import LookupRoutes
-from admin_app.policy import Principal
+from admin_app.options import ModelOptions
+from admin_app.policy import Principal, Reach
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +76,7 @@ def end_with_request(app: flask.Flask, session: Any) -> None:
         app.teardown_appcontext(lambda error: session.remove())
 
 
-class ModelView(layout.FormOptions, LookupRoutes, FlaskAdminModelView):
+class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
     """The pages of one mapped class.
 
     Without any option it lists, shows, creates, edits and deletes rows of any mapped class. The
@@ -86,22 +88,6 @@ class ModelView(layout.FormOptions, LookupRoutes, FlaskAdminModelView):
     session: Any
     _list_columns: list[tuple[Any, str]]
     _sortable_columns: dict[Any, Any]
-    form_columns: Any = None
-    form_extra_fields: Any = None
-
-    column_display_pk = True
-    can_view_details = True
-    can_set_page_size = True
-    can_save_as_new = True
-    """Whether the form of a row offers to save what it holds as a new row."""
-    page_size = 50
-    page_size_options: tuple[int, ...] = (20, 50, 100, 200)
-    named_filter_urls = True
-    model_form_converter = forms.ModelConverter
-    inline_model_form_converter = _flask_admin.InlineConverter
-    form_excluded_columns: Any = None
-    description: str | None = None
-    """A sentence under the title of the list; the table's comment when there is none."""
 
     def __init__(
         self,
@@ -205,7 +191,7 @@ class ModelView(layout.FormOptions, LookupRoutes, FlaskAdminModelView):
 
     def _handle_view(self, name: str, **kwargs: Any) -> Any:
         bind = self.get_session().get_bind(mapper=self.mapper)
-        database.tolerate(getattr(bind, "engine", bind), self.mapper)
+        as_stored.tolerate(getattr(bind, "engine", bind), self.mapper)
         if not self.may("view") or not self.is_accessible():
             return self.inaccessible_callback(name, **kwargs) or flask.abort(403)
         return None
@@ -309,6 +295,29 @@ class ModelView(layout.FormOptions, LookupRoutes, FlaskAdminModelView):
 
     # Rows
 
+    def reach(self) -> Reach:
+        """What the principal may read, here and in the classes that relationships lead to."""
+        return Reach(self._may_read, self._rows_in_reach)
+
+    def _may_read(self, mapper: orm.Mapper[Any], key: str | None = None) -> bool:
+        if key is not None and inspection.is_secret(key):
+            return False
+        view = self if mapper is self.mapper else self.view_of(mapper)
+        if view is None:
+            return not self._is_ours or bool(
+                self.admin.policy.may(self.principal(), "view", mapper.class_, key)
+            )
+        return bool(view.may("view", key)) and bool(view is self or view.is_accessible())
+
+    def _rows_in_reach(self, mapper: orm.Mapper[Any]) -> sa.Select[Any] | None:
+        """The rows of a related class, as its own view narrows them; None for all of them."""
+        view = self.view_of(mapper)
+        listing = view.get_listing() if view is not None else None
+        if listing is None or (listing.scope is None and not listing.criteria):
+            return None
+        rows: sa.Select[Any] = listing.base()
+        return rows
+
     def get_listing(self, what: str = "view", paths: Sequence[Path] = (), **kwargs: Any) -> Listing:
         """The rows within the principal's reach for ``what``, with what a list may do to them."""
         criteria: list[sa.ColumnElement[bool]] = []
@@ -327,6 +336,7 @@ class ModelView(layout.FormOptions, LookupRoutes, FlaskAdminModelView):
             default_order=self._default_orders(),
             page_size=size,
             page_sizes=self.page_size_options if self.can_set_page_size else (),
+            reach=self.reach(),
             **kwargs,
         )
 
@@ -397,6 +407,11 @@ class ModelView(layout.FormOptions, LookupRoutes, FlaskAdminModelView):
         keys = self._form_keys if what == "change" else ()
         options = listing.form_options(self.mapper, keys)
         return self.get_listing(what).one(self.get_session(), identity, options=options, lock=lock)
+
+    def one_to_change(self, text: str) -> Any:
+        """The instance that ``text`` of a URL stands for, locked; None when none is in reach."""
+        is_default = type(self).get_one is ModelView.get_one
+        return self._one(text, "change", lock=True) if is_default else self.get_one(text)
 
     def _requested(self, what: str) -> tuple[str, Any]:
         """The identity text and instance of the row that the request names; NotFound if none."""
@@ -477,18 +492,15 @@ class ModelView(layout.FormOptions, LookupRoutes, FlaskAdminModelView):
     def index_view(self) -> ResponseReturnValue:
         """The list."""
         g.admin_list_args = request.args
-        names = [name for name, _ in self._list_columns]
-        filters = self._list_filters()
-        listing = self.get_listing(paths=self._state_columns, refine=self._refinement(filters))
-        state = listing.parse(request.args, names)
-        if type(self).get_list is ModelView.get_list:
-            page = listing.page(self.get_session(), state, count=not self.simple_list_pager)
-        else:
-            page = _flask_admin.page_of(self, state, filters)
-        shown = model_pages.list_page(self, listing, state, page, filters)
+        shown, state, found = list_pages.read(self)
         return self.render(
-            self.list_template, **_flask_admin.list_arguments(self, shown, state, page)
+            self.list_template, **_flask_admin.list_arguments(self, shown, state, found)
         )
+
+    @property
+    def has_own_rows(self) -> bool:
+        """Whether a host's own ``get_list`` makes the rows of the list."""
+        return type(self).get_list is not ModelView.get_list
 
     @expose("/new/", methods=("GET", "POST"))
     def create_view(self) -> ResponseReturnValue:
@@ -604,31 +616,8 @@ class ModelView(layout.FormOptions, LookupRoutes, FlaskAdminModelView):
 
     @expose("/ajax/update/", methods=("POST",))
     def ajax_update(self) -> ResponseReturnValue:
-        """Save one or more cells of ``column_editable_list``; the row is named by ``list_form_pk``.
-
-        Answers plain text, as Flask-Admin does: 200 when saved, 400 for a refused value, 404 for a
-        row that is not there.
-        """
-        names = [self._name(n) for n in self.column_editable_list or ()]
-        if not names:
-            raise NotFound("No column of this list can be edited in place.")
-        self.require("change")
-        text = request.form.get("list_form_pk", "")
-        is_default = type(self).get_one is ModelView.get_one
-        model = self._one(text, "change", lock=True) if is_default else self.get_one(text)
-        if model is None:
-            return _plain(f"There is no {self.singular.lower()} “{inspection.shorten(text)}”.", 404)
-        form = self.list_form(obj=model)
-        for field in list(form):
-            if field.name not in request.form or field.name not in (*names, "csrf_token"):
-                del form[field.name]
-        if not any(field.name in names for field in form):
-            return _plain("Nothing was sent that can be edited here.", 400)
-        if self.validate_form(form) and self.update_model(form, model):
-            return _plain("Record was successfully saved.", 200)
-        told = [str(e) for field in form for e in field.errors]
-        told += [str(m) for m in flask.get_flashed_messages()]
-        return _plain("Failed to update record. " + ", ".join(dict.fromkeys(told)), 400)
+        """Save one or more cells of ``column_editable_list``."""
+        return cells.update(self)
 
     @expose("/export/<export_type>/")
     def export(self, export_type: str) -> ResponseReturnValue:
@@ -637,29 +626,12 @@ class ModelView(layout.FormOptions, LookupRoutes, FlaskAdminModelView):
             raise Forbidden(f"{self.name} cannot be exported that way.")
         self.require("export")
         if export_type == "csv":
-            return exports.csv_response(self, self._exported_rows())
+            return exports.csv_response(self, list_pages.exported(self))
         answer: ResponseReturnValue = self._export_tablib(export_type, self._return_url())
         return answer
 
-    def _exported_rows(self) -> Iterable[Any]:
-        paths = [self._path(self._name(name)) for name, _ in self._export_columns]
-        filters = self._list_filters()
-        listing = self.get_listing(paths=paths, refine=self._refinement(filters))
-        state = listing.parse(request.args, [name for name, _ in self._list_columns])
-        state = dataclasses.replace(state, page=0, page_size=self.export_max_rows)
-
-        # The session of the request has ended by the time that a response is streamed.
-        def rows() -> Iterator[Any]:
-            if type(self).get_list is ModelView.get_list:
-                yield from listing.stream(self.get_session(), state)
-            else:
-                found = _flask_admin.page_of(self, state, filters).rows
-                yield from (row.instance for row in found)
-
-        return rows()
-
     def _export_data(self) -> tuple[int, Any]:
-        rows = list(self._exported_rows())
+        rows = list(list_pages.exported(self))
         return len(rows), rows
 
     def get_export_value(self, model: Any, name: Any) -> Any:
@@ -883,7 +855,3 @@ _VERBS = {
 def _path_of(target: str | None) -> str | None:
     """``target`` without the address of this host, with which Flask-Admin's links may begin."""
     return target and target.removeprefix(request.host_url.rstrip("/"))
-
-
-def _plain(text: str, status: int) -> flask.Response:
-    return flask.Response(text, status, content_type="text/plain; charset=utf-8")

@@ -1,7 +1,7 @@
 """Writes docs/reference/options.md from the options of `ModelView`: ``make docs``.
 
 Names and defaults are read off the class. What an option of ours means stands as a docstring under
-it in views.py or layout.py; what one of Flask-Admin's means stands here, in our words.
+it in options.py; what one of Flask-Admin's means stands here, in our words.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 import ast
 import inspect
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from flask_admin.contrib.sqla import ModelView as FlaskAdminModelView
 
-from admin_app import ModelView, layout, views
+from admin_app import ModelView, options
 
 PAGE = Path(__file__).parent / "reference" / "options.md"
 
@@ -168,7 +167,7 @@ The names are Flask-Admin's. This page is made by `make docs` from the class its
 """
 
 
-def options() -> dict[str, Any]:
+def defaults() -> dict[str, Any]:
     """Every option of `ModelView` with its default."""
     found = {}
     for name in dir(ModelView):
@@ -181,15 +180,11 @@ def options() -> dict[str, Any]:
 
 
 def own_docstrings() -> dict[str, str]:
-    """The literals that stand under attributes of `ModelView` and of its `FormOptions`."""
-    return {**_docstrings(views, ModelView), **_docstrings(layout, layout.FormOptions)}
-
-
-def _docstrings(module: ModuleType, owner: type[Any]) -> dict[str, str]:
+    """The literals that stand under attributes of `ModelOptions`."""
     [body] = [
         node.body
-        for node in ast.parse(inspect.getsource(module)).body
-        if isinstance(node, ast.ClassDef) and node.name == owner.__name__
+        for node in ast.parse(inspect.getsource(options)).body
+        if isinstance(node, ast.ClassDef)
     ]
     found = {}
     for node, below in zip(body, body[1:], strict=False):
@@ -202,13 +197,13 @@ def _docstrings(module: ModuleType, owner: type[Any]) -> dict[str, str]:
 
 def page() -> str:
     """The whole page."""
-    defaults, ours = options(), own_docstrings()
+    known, ours = defaults(), own_docstrings()
     parts = [HEAD]
-    own = {name: text for name, text in ours.items() if name in defaults}
+    own = {name: text for name, text in ours.items() if name in known}
     for title, described in {"Of our own": own, **INHERITED}.items():
         parts.append(f"## {title}\n\n| option | default | what it is |\n|---|---|---|\n")
         for name, text in described.items():
-            parts[-1] += f"| `{name}` | {_shown(defaults[name])} | {text}{_difference(name)} |\n"
+            parts[-1] += f"| `{name}` | {_shown(known[name])} | {text}{_difference(name)} |\n"
     parts.append("## Hooks\n\nMethods to override.\n\n| method | what it does |\n|---|---|\n")
     for name, text in HOOKS.items():
         arguments = ", ".join(list(inspect.signature(getattr(ModelView, name)).parameters)[1:])

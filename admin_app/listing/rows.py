@@ -24,6 +24,7 @@ from admin_app.listing.loading import (
 )
 from admin_app.listing.ordering import sort_expressions
 from admin_app.listing.state import COUNT_LIMIT, Count, ListedRow, ListState, Order, Page
+from admin_app.policy import Reach
 
 
 @dataclass
@@ -33,7 +34,8 @@ class Listing:
     ``scope`` is the SELECT that everything is narrowed from, ``criteria`` are ANDed to it.
     ``columns`` are the paths that will be shown. ``sortable`` maps names to the paths to order by;
     ``default_order`` is used when a state names none, and the primary key always comes last, so
-    that the order is total. ``refine`` narrows further (the filters).
+    that the order is total. ``refine`` narrows further (filters of Flask-Admin). ``reach`` is asked
+    before a name of a URL is followed.
     """
 
     mapper: orm.Mapper[Any]
@@ -47,6 +49,7 @@ class Listing:
     page_sizes: Sequence[int] = ()
     max_page_size: int = 1_000
     refine: Callable[[Statement], Statement] | None = None
+    reach: Reach = Reach()
 
     @property
     def model(self) -> type[Any]:
