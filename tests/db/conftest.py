@@ -20,6 +20,7 @@ from admin_app.database import engine_options, listen, normalise_url
 from examples.fleet.models import Base
 from examples.fleet.rows import SIZES
 from examples.fleet.seed import seed
+from tests.db.drop_in import Host
 from tests.db.journey import Journey
 
 
@@ -113,6 +114,22 @@ _numbers = itertools.count(1)
 def site(fleet_url: str) -> Site:
     """Every model of the sample, seeded, without options and without sign-in."""
     return Site(fleet_url).register_all()
+
+
+@pytest.fixture(
+    params=[
+        ("ours", "sqlite"),
+        ("flask_admin", "sqlite"),
+        pytest.param(("ours", "postgresql"), marks=pytest.mark.postgresql),
+    ],
+    ids="-".join,
+)
+def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Host]:
+    """An application written for Flask-Admin; the test runs in its Admin and in ours."""
+    kind, engine = request.param
+    made = Host(request.getfixturevalue(f"{engine}_url"), kind, tmp_path / "templates")
+    yield made
+    made.engine.dispose()
 
 
 @pytest.fixture
