@@ -112,6 +112,23 @@ class BulkAction:
     confirmation: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class MenuEntry:
+    """A line of a menu; ``is_current`` marks what is so already."""
+
+    text: str
+    url: str
+    is_current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MenuGroup:
+    """Lines of a menu under a heading, or without one."""
+
+    title: str | None
+    entries: list[MenuEntry]
+
+
 @dataclass(slots=True)
 class ListPage:
     """``admin/model/list.html``"""
@@ -136,6 +153,12 @@ class ListPage:
     actions: list[BulkAction] = field(default_factory=list)
     create_url: str | None = None
     export_urls: list[tuple[str, str]] = field(default_factory=list)
+    density: str = "roomy"
+    """Or ``compact``, as the visitor chose."""
+    texts: str = "cut"
+    """Whether long texts are ``cut`` to a line or ``wrapped``."""
+    more: list[MenuGroup] = field(default_factory=list)
+    """The menu «More»."""
 
     @property
     def is_empty(self) -> bool:
@@ -179,6 +202,8 @@ class FormPage:
     """What is wrong with the form as a whole."""
     site_url: str | None = None
     """Where the row is on the public site."""
+    own_link: Link | None = None
+    """The form with all columns of a row that is of a subclass."""
     sends_files: bool = False
     scripts: list[str] = field(default_factory=list)
     """The modules that the fields and groups of this form need."""
@@ -228,6 +253,29 @@ class DetailsPage:
     edit_url: str | None = None
     delete_url: str | None = None
     site_url: str | None = None
+    own_link: Link | None = None
+    """The page with all columns of a row that is of a subclass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of the classes that a new row may be of."""
+
+    text: str
+    url: str
+    description: str | None = None
+
+
+@dataclass(slots=True)
+class ChoicePage:
+    """``admin/model/choose.html``"""
+
+    title: str
+    heading: str
+    breadcrumbs: list[Crumb]
+    sentence: str
+    choices: list[Choice]
+    cancel_url: str
 
 
 @dataclass(frozen=True, slots=True)

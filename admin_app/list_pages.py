@@ -12,12 +12,12 @@ from flask import request
 from flask_admin.helpers import get_render_ctx
 from markupsafe import Markup
 
-from admin_app import _flask_admin, inspection, rendering
+from admin_app import _flask_admin, chooser, inspection, rendering
 from admin_app import contexts as c
 from admin_app.listing import Listing, ListState, Page
 from admin_app.navigation import breadcrumbs, description
 
-STATE_ARGUMENTS = ("page", "page_size", "sort", "desc", "search")
+STATE_ARGUMENTS = ("page", "page_size", "sort", "desc", "search", "choose")
 
 
 def read(view: Any) -> tuple[c.ListPage, ListState, Page]:
@@ -72,7 +72,14 @@ def list_page(
         ]
         if view.can_export and view.allows("export")
         else [],
+        **chooser.look(),
+        more=_more(url),
     )
+
+
+def _more(url: _ListUrl) -> list[c.MenuGroup]:
+    """The menu of what is seldom done to a list."""
+    return chooser.menu(lambda word: url(choose=word))
 
 
 class _ListUrl:

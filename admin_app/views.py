@@ -30,9 +30,11 @@ from werkzeug.utils import redirect
 
 from admin_app import (
     _flask_admin,
+    as_stored,
     bulk,
     cells,
     changes,
+    chooser,
     columns,
     database,
     downloads,
@@ -46,6 +48,7 @@ from admin_app import (
     pages,
     rendering,
     saving,
+    subtypes,
 )
 from admin_app.actions import action
 from admin_app.errors import Forbidden, InvalidRequest, NotFound
@@ -89,6 +92,9 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
     _list_columns: list[tuple[Any, str]]
     _sortable_columns: dict[Any, Any]
 
+    parent_view: Any = None
+    subtype: str | None = None
+
     def __init__(
         self,
         model: type[Any],
@@ -112,6 +118,7 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
             sizes = {*self.page_size_options, self.page_size}
             self.page_size_options = tuple(sorted(s for s in sizes if s))
         self._lookups = {}
+        self._over: dict[orm.Mapper[Any], Any] = {}
         self.form_base_class = _flask_admin.guarded_base(self.form_base_class)
         with warnings.catch_warnings():
             # Flask-Admin deprecates sessions in favour of Flask-SQLAlchemy's object; we take both.
@@ -128,13 +135,13 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
                 menu_icon_type=menu_icon_type,
                 menu_icon_value=menu_icon_value,
             )
-        self._form_keys = [
-            key
-            for key in forms.default_keys(self.mapper)
-            if hasattr(self._edit_form_class, forms.attribute_for(key))
-        ]
+        self.prepare_form_keys()
         self._state_columns = [self._path(name) for name, _ in self._list_columns]
         layout.check(self)
+
+    def prepare_form_keys(self) -> None:
+        """Note the attributes that the form of a row loads along with it."""
+        self._form_keys = forms.keys_of(self._edit_form_class, self.mapper)
 
     # What it stands on
 
@@ -224,7 +231,7 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
         """Forbidden unless `allows` says yes."""
         if not self.allows(what):
             raise Forbidden(
-                self.read_only_note or f"You may not {_VERBS[what]} {str(self.name).lower()}."
+                self.read_only_note or f"You may not {subtypes.VERBS[what]} {str(self.name).lower()}."
             )
 
     # Columns
@@ -342,7 +349,7 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
 
     def _scope(self) -> sa.Select[Any] | None:
         """``get_query`` as a SELECT, when a subclass narrows by it."""
-        if type(self).get_query is FlaskAdminModelView.get_query:
+        if type(self).get_query is FlaskAdminModelView.get_query or self.parent_view is not None:
             return None
         query: Any = self.get_query()
         return query if isinstance(query, sa.Select) else _flask_admin.as_select(query)
@@ -411,7 +418,9 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
     def one_to_change(self, text: str) -> Any:
         """The instance that ``text`` of a URL stands for, locked; None when none is in reach."""
         is_default = type(self).get_one is ModelView.get_one
-        return self._one(text, "change", lock=True) if is_default else self.get_one(text)
+        model = self._one(text, "change", lock=True) if is_default else self.get_one(text)
+        subtypes.require(self, [] if model is None else [model], "change")
+        return model
 
     def _requested(self, what: str) -> tuple[str, Any]:
         """The identity text and instance of the row that the request names; NotFound if none."""
@@ -425,6 +434,7 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
         instance = self._one(given[0], what, lock) if is_default else self.get_one(given[0])
         if instance is None:
             raise NotFound(f"There is no {self.singular.lower()} “{inspection.shorten(given[0])}”.")
+        subtypes.require(self, [instance], what)
         return given[0], instance
 
     # Related rows
@@ -462,6 +472,8 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
         )
         if identity is not None:
             values["id"] = inspection.identity_text(self.mapper).encode(identity)
+        if page == "create" and self.subtype is not None:
+            values.setdefault(subtypes.ARGUMENT, self.subtype)
         return flask.url_for(f"{self.endpoint}.{endpoint}", **values)
 
     # Rendering
@@ -492,6 +504,8 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
     def index_view(self) -> ResponseReturnValue:
         """The list."""
         g.admin_list_args = request.args
+        if (answered := chooser.answer(self)) is not None:
+            return answered
         shown, state, found = list_pages.read(self)
         return self.render(
             self.list_template, **_flask_admin.list_arguments(self, shown, state, found)
@@ -506,13 +520,16 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
     def create_view(self) -> ResponseReturnValue:
         """The form for a new row."""
         self.require("add")
+        view = subtypes.for_new(self)
+        if not isinstance(view, ModelView):
+            return view
         if (answered := self._begin()) is not None:
             return answered
-        form = self.create_form()
-        layout.prepare(self, form, None)
+        form = view.create_form()
+        layout.prepare(view, form, None)
         if request.method == "GET" and hasattr(form, "prefill"):
             form.prefill(request.args)
-        return self._create(form)
+        return view._create(form)
 
     def _create(self, form: Any) -> ResponseReturnValue:
         """Save ``form`` as a new row if it was sent and is right, else show it."""
@@ -539,18 +556,19 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
         if (answered := self._begin()) is not None:
             return answered
         text, model = self._requested("change")
-        if "_save_as_new" in request.form and self.can_save_as_new:
-            return self._copy(model)
+        view = subtypes.for_row(self, model)
+        if "_save_as_new" in request.form and subtypes.can_copy(view, model):
+            return view._copy(model)
         with self.get_session().no_autoflush:
-            form = self.edit_form(obj=model)
-            layout.prepare(self, form, model)
-            self._apply_rules(form, self._form_edit_rules)
-            is_valid = self.validate_form(form)
-        if is_valid and (self.update_model(form, model) or saving.is_answered()):
-            return saving.response(lambda: self._answer(model, "saved"))
+            form = view.edit_form(obj=model)
+            layout.prepare(view, form, model)
+            view._apply_rules(form, view._form_edit_rules)
+            is_valid = view.validate_form(form)
+        if is_valid and (view.update_model(form, model) or saving.is_answered()):
+            return saving.response(lambda: view._answer(model, "saved"))
         if not is_form_submitted() or form.errors:
-            self.on_form_prefill(form, text)
-        return self._form_response(form, model, "edit")
+            view.on_form_prefill(form, text)
+        return view._form_response(form, model, "edit")
 
     @expose("/details/")
     def details_view(self) -> ResponseReturnValue:
@@ -558,12 +576,13 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
         if not self.can_view_details:
             return redirect(self.get_url(".index_view"))
         text, model = self._requested("view")
-        page = model_pages.details_page(self, text, model)
+        view = subtypes.for_row(self, model)
+        page = model_pages.details_page(view, text, model)
         return self.render(
             self.details_template,
             page=page,
             model=model,
-            details_columns=self._details_columns,
+            details_columns=view._details_columns,
             get_value=self.get_detail_value,
             return_url=page.list_url,
         )
@@ -572,9 +591,9 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
     def download(self) -> ResponseReturnValue:
         """The binary content of one row's ``column`` as a file; ``show`` asks for an image."""
         key = request.args.get("column", "")
-        if not self._may_download(key):
-            raise NotFound("There is no such file here.")
         _, model = self._requested("view")
+        if not subtypes.for_row(self, model)._may_download(key):
+            raise NotFound("There is no such file here.")
         is_shown = "show" in request.args
         return downloads.response(self.get_session(), model, key, is_shown=is_shown)
 
@@ -688,6 +707,9 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
             only=[self._name(n) for n in self.column_editable_list or ()],
             field_args=validators,
         )
+
+    def scaffold_other_forms(self) -> None:
+        subtypes.over_all(self)
 
     def _apply_rules(self, form: Any, rules: Any) -> None:
         if rules and not getattr(form, "_validated_ruleset", False):
@@ -841,15 +863,6 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
         self.require("delete")
         is_own = type(self).delete_model is not ModelView.delete_model
         return bulk.delete(self, ids, one_by_one=is_own)
-
-
-_VERBS = {
-    "add": "create",
-    "change": "change",
-    "delete": "delete",
-    "view": "see",
-    "export": "export",
-}
 
 
 def _path_of(target: str | None) -> str | None:
