@@ -6,6 +6,7 @@ something, it is mended here.
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -105,6 +106,19 @@ def view_for(admin: FlaskAdmin, mapper: orm.Mapper[Any]) -> Any:
         if getattr(view, "mapper", None) is mapper:
             return view
     return None
+
+
+def over(view: Any, mapper: orm.Mapper[Any]) -> Any:
+    """A copy of ``view`` at the same address, with its forms and columns made of ``mapper``.
+
+    Flask-Admin makes both once, when a view is made, by methods that are its own.
+    """
+    found = copy.copy(view)
+    found.model, found.mapper, found.parent_view = mapper.class_, mapper, view
+    found._refresh_forms_cache()
+    if found.can_view_details:
+        found._details_columns = found.get_details_columns()
+    return found
 
 
 def as_select(query: orm.Query[Any]) -> sa.Select[Any]:

@@ -14,7 +14,7 @@ from flask import g, request
 from flask.typing import ResponseReturnValue
 from werkzeug.utils import redirect
 
-from admin_app import actions, changes, inspection, model_pages, saving
+from admin_app import actions, changes, inspection, model_pages, saving, subtypes
 from admin_app.errors import Forbidden, InvalidRequest
 
 
@@ -65,6 +65,7 @@ def delete(view: Any, ids: Sequence[str], *, one_by_one: bool) -> ResponseReturn
     """
     identities = actions.identities(view.mapper, ids)
     rows = view.get_listing("delete").many(view.get_session(), identities)
+    subtypes.require(view, rows, "delete")
     missing = len(identities) - len(rows)
     if missing:
         flask.flash(f"{missing:,} of the ticked rows were gone already.", "warning")

@@ -92,6 +92,12 @@ def is_binary(type_: sa.types.TypeEngine[Any]) -> bool:
     return isinstance(stored_type(type_), BINARY) and not is_uuid(type_)
 
 
+def is_json(type_: sa.types.TypeEngine[Any]) -> bool:
+    """Whether values are JSON as the database has it, and nothing that a type makes of it."""
+    variants = type_._variant_mapping.values()
+    return isinstance(type_, sa.JSON) and all(isinstance(v, sa.JSON) for v in variants)
+
+
 def is_number(type_: sa.types.TypeEngine[Any]) -> bool:
     """Whether values are numbers (Float is no Numeric in SQLAlchemy 2.1, so both are asked)."""
     return isinstance(stored_type(type_), sa.Integer | sa.Numeric | sa.Float)
@@ -187,6 +193,9 @@ def columns(mapper: orm.Mapper[Any]) -> types.MappingProxyType[str, Column]:
     joins, keys = _inheritance_columns(mapper), set(mapper.primary_key)
     for attribute in mapper.column_attrs:
         if joins.issuperset(attribute.columns) and not keys.intersection(attribute.columns):
+            continue
+        if attribute.key == "_sa_polymorphic_on":
+            # What the mapper names so, a discriminator that is an expression, is on no instance.
             continue
         column = _own_column(mapper, attribute)
         is_expression = not isinstance(column, sa.Column)
@@ -343,6 +352,24 @@ def key_of(mapper: orm.Mapper[Any], column: sa.ColumnElement[Any]) -> str | None
         return mapper.get_property_by_column(column).key
     except orm.exc.UnmappedColumnError:
         return None
+
+
+def subtypes(mapper: orm.Mapper[Any]) -> dict[str, orm.Mapper[Any]]:
+    """The classes that a new row in the list of ``mapper`` may be of, by their discriminator.
+
+    Its own class is among them where it has rows of its own. Empty where no class sets a
+    discriminator: there is none, it is computed, or the subclasses have rows elsewhere.
+    """
+    # A discriminator that is an expression over other columns is set by setting these.
+    if not isinstance(mapper.polymorphic_on, sa.ColumnClause):
+        return {}
+    return {
+        identity.name if isinstance(identity, enum.Enum) else str(identity): heir
+        for heir in mapper.self_and_descendants
+        if (identity := heir.polymorphic_identity) is not None
+        and not heir.polymorphic_abstract
+        and isinstance(heir.local_table, sa.Table)
+    }
 
 
 def is_read_only(model: type[Any]) -> str | None:

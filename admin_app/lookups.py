@@ -105,12 +105,14 @@ class LookupRoutes:
     """What a view has for the pickers of its forms: where they look, and the routes they ask."""
 
     mapper: orm.Mapper[Any]
+    parent_view: Any
     _lookups: dict[str, RowLookup]
 
     def lookup_for(self, relationship: orm.RelationshipProperty[Any]) -> RowLookup:
         """Where a form finds rows for ``relationship``; remembered under its name in URLs."""
         name = reference = relationship.key
-        if relationship.parent is not self.mapper and not self.mapper.isa(relationship.parent):
+        known = self.mapper if self.parent_view is None else self.parent_view.mapper
+        if relationship.parent is not known and not known.isa(relationship.parent):
             owner = relationship.parent.class_.__name__
             # Flask-Admin's name for a reference of an inline form.
             name, reference = f"{owner}.{name}", f"{owner.lower()}-{name}"
@@ -122,12 +124,21 @@ class LookupRoutes:
         name = f"{mapper.class_.__name__}.{key}"
         return self._lookups.setdefault(name, RowLookup(self, name, mapper, None))
 
+    def scaffold_other_forms(self) -> None:
+        """Make the forms, with their lookups, that are made when they are first asked for."""
+
+    def _lookup(self, name: str) -> RowLookup:
+        if name not in self._lookups:
+            # Another process may have drawn the form that asks.
+            self.scaffold_other_forms()
+        if name not in self._lookups:
+            raise NotFound("This form has no such field.")
+        return self._lookups[name]
+
     @expose("/lookup/<path:field>/")
     def lookup(self, field: str) -> ResponseReturnValue:
         """Rows for a picker as JSON; ``q`` is what was typed, ``page`` counts from 0."""
-        found = self._lookups.get(field)
-        if not isinstance(found, RowLookup):
-            raise NotFound("This form has no such field.")
+        found = self._lookup(field)
         page = request.args.get("page", "0")
         number = int(page) if page.isascii() and page.isdigit() and len(page) < 6 else 0
         items, has_more = found.search(request.args.get("q", ""), number)
@@ -136,9 +147,7 @@ class LookupRoutes:
     @expose("/ajax/lookup/")
     def ajax_lookup(self) -> ResponseReturnValue:
         """Rows for a host's own script, as Flask-Admin answers it: pairs of key and label."""
-        found = self._lookups.get(request.args.get("name", ""))
-        if not isinstance(found, RowLookup):
-            raise NotFound("This form has no such field.")
+        found = self._lookup(request.args.get("name", ""))
         offset = request.args.get("offset", 0, type=int)
         limit = min(max(1, request.args.get("limit", 10, type=int)), LOOKUP_SIZE)
         items, _ = found.search(request.args.get("query", ""), offset=max(0, offset), limit=limit)

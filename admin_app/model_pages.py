@@ -23,6 +23,7 @@ from admin_app import (
     pages,
     rendering,
     saving,
+    subtypes,
 )
 from admin_app import contexts as c
 from admin_app.forms import widgets
@@ -70,7 +71,8 @@ def form_page(view: Any, form: Any, model: Any, mode: str) -> c.FormPage:
         zone=moments.zone_name(),
         can_add_another=view.allows("add"),
         can_continue=view.allows("change"),
-        can_save_as_new=not is_new and view.can_save_as_new and view.allows("add"),
+        can_save_as_new=not is_new and subtypes.can_copy(view, model) and view.allows("add"),
+        own_link=None if is_new else subtypes.own_link(view, model, "edit"),
         submit_text=f"Create {noun.lower()}" if is_new else "Save",
         token=saving.new_token(),
     )
@@ -141,6 +143,7 @@ def details_page(view: Any, text: str, model: Any) -> c.DetailsPage:
         edit_url=view.url_for("edit", **place) if view.allows("change") else None,
         delete_url=view.url_for("delete", **place) if view.allows("delete") else None,
         site_url=view.get_site_url(row.instance),
+        own_link=subtypes.own_link(view, row.instance, "details"),
     )
 
 

@@ -92,8 +92,8 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
     _list_columns: list[tuple[Any, str]]
     _sortable_columns: dict[Any, Any]
 
-    parent_view: Any = None
-    subtype: str | None = None
+    parent_view: Any
+    subtype: str | None
 
     def __init__(
         self,
@@ -118,6 +118,7 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
             sizes = {*self.page_size_options, self.page_size}
             self.page_size_options = tuple(sorted(s for s in sizes if s))
         self._lookups = {}
+        self.parent_view = self.subtype = None
         self._over: dict[orm.Mapper[Any], Any] = {}
         self.form_base_class = _flask_admin.guarded_base(self.form_base_class)
         with warnings.catch_warnings():
@@ -230,9 +231,8 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
     def require(self, what: str) -> None:
         """Forbidden unless `allows` says yes."""
         if not self.allows(what):
-            raise Forbidden(
-                self.read_only_note or f"You may not {subtypes.VERBS[what]} {str(self.name).lower()}."
-            )
+            sentence = f"You may not {subtypes.VERBS[what]} {str(self.name).lower()}."
+            raise Forbidden(self.read_only_note or sentence)
 
     # Columns
 
@@ -520,7 +520,7 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
     def create_view(self) -> ResponseReturnValue:
         """The form for a new row."""
         self.require("add")
-        view = subtypes.for_new(self)
+        view: ModelView | flask.Response = subtypes.for_new(self)
         if not isinstance(view, ModelView):
             return view
         if (answered := self._begin()) is not None:
@@ -556,7 +556,7 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
         if (answered := self._begin()) is not None:
             return answered
         text, model = self._requested("change")
-        view = subtypes.for_row(self, model)
+        view: ModelView = subtypes.for_row(self, model)
         if "_save_as_new" in request.form and subtypes.can_copy(view, model):
             return view._copy(model)
         with self.get_session().no_autoflush:
@@ -576,7 +576,7 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
         if not self.can_view_details:
             return redirect(self.get_url(".index_view"))
         text, model = self._requested("view")
-        view = subtypes.for_row(self, model)
+        view: ModelView = subtypes.for_row(self, model)
         page = model_pages.details_page(view, text, model)
         return self.render(
             self.details_template,

@@ -17,6 +17,7 @@ from admin_app.forms.codecs import Codec as Codec
 from admin_app.forms.conversion import ModelConverter as ModelConverter
 from admin_app.forms.conversion import attribute_for as attribute_for
 from admin_app.forms.conversion import default_keys as default_keys
+from admin_app.forms.conversion import keys_of as keys_of
 from admin_app.forms.conversion import scaffold as scaffold
 from admin_app.forms.model_form import ModelFormMixin as ModelFormMixin
 from admin_app.forms.pickers import Lookup as Lookup

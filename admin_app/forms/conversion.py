@@ -271,6 +271,12 @@ def default_keys(mapper: orm.Mapper[Any]) -> list[str]:
     return keys
 
 
+def keys_of(form_class: type[wtforms.Form], mapper: orm.Mapper[Any]) -> list[str]:
+    """The columns and relationships of ``mapper`` that have a field in ``form_class``."""
+    keys = [*inspection.columns(mapper), *inspection.relationships(mapper), *mapper.synonyms.keys()]
+    return [key for key in keys if hasattr(form_class, attribute_for(key))]
+
+
 def scaffold(
     mapper: orm.Mapper[Any],
     converter: ModelConverter,

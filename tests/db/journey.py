@@ -8,7 +8,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
+import sqlalchemy as sa
+from sqlalchemy import orm
 from werkzeug.test import TestResponse
+
+from admin_app.inspection import subtypes
 
 LIST_BUDGET = 4
 """Statements that a list may cost, whatever its rows and relations."""
@@ -20,6 +24,7 @@ class Journey:
     def __init__(self, site: Any, model: type[Any], controls: Any, statements: Any) -> None:
         self.site = site
         self.model = model
+        self.mapper: orm.Mapper[Any] = sa.inspect(model)
         self.controls = controls
         self.statements = statements
         self.engine = site.engine
@@ -27,7 +32,10 @@ class Journey:
 
     def url(self, page: str = "list", key: str | None = None) -> str:
         url: str = self.site.url(self.model, page)
-        return url if key is None else f"{url}?id={quote(key, safe='')}"
+        if key is not None:
+            return f"{url}?id={quote(key, safe='')}"
+        names = [n for n, m in subtypes(self.mapper).items() if m is self.mapper]
+        return f"{url}?type={quote(names[0])}" if page == "create" and names else url
 
     def get(self, page: str = "list", key: str | None = None) -> str:
         response = self.client.get(self.url(page, key))

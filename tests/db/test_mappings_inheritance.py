@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import html
+import re
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import orm
+
+from admin_app import ModelView, Policy
+from tests.db.journey import columns_written
 
 
 class Single(orm.DeclarativeBase):
@@ -265,3 +270,222 @@ def test_rows_of_several_classes_are_deleted_together(make_site, journey):
     assert "3 shifts (by worker)" in site.client.post(way.url("action"), data=data).text
     journey(site, Shift).delete_many(journey(site, Shift).keys())
     way.delete_many(keys)
+
+
+# Which class a new row is of
+
+
+def choices(page: str) -> dict[str, str]:
+    """Words → address of the links of a page that asks for a class."""
+    asked = page.partition('<ul class="panel rows">')[2].partition("</ul>")[0]
+    found = re.findall(r'<a class="link" href="([^"]*)">([^<]*)</a>', asked)
+    return {words: html.unescape(url) for url, words in found}
+
+
+def test_a_new_row_of_a_base_class_asks_for_its_class(make_site):
+    site = make_site(Single).register_all()
+    found = choices(site.client.get(site.url(Animal, "create")).text)
+    assert list(found) == ["Animal", "Dog", "Cat"]
+    assert 'name="trick"' in site.client.get(found["Dog"]).text
+    assert 'name="name"' in site.client.get(found["Animal"]).text
+
+
+def test_the_form_of_a_class_with_its_own_view_is_that_view(make_site):
+    site = make_site(Single).register_all()
+    found = choices(site.client.get(site.url(Animal, "create")).text)
+    assert found["Dog"].partition("?")[0] == site.url(Dog, "create")
+    response = site.client.get(site.url(Animal, "create") + "?type=dog&name=Rex")
+    assert response.location == site.url(Dog, "create") + "?name=Rex&url=%2Fadmin%2Fanimal%2F"
+
+
+def test_the_page_that_asks_keeps_what_the_address_suggests(make_site):
+    site = make_site(Single).register_all()
+    page = site.client.get(site.url(Animal, "create") + "?name=Rex").text
+    for url in choices(page).values():
+        assert ">\nRex</textarea>" in site.client.get(url).text
+
+
+@pytest.fixture
+def alone(make_site):
+    """Base classes with a view, whose subclasses have none."""
+
+    def make(
+        base: type[Any], *models: type[Any], view: type[ModelView] = ModelView, **options: Any
+    ):
+        site = make_site(base, **options)
+        for model in models:
+            site.admin.register(model, view)
+        return site
+
+    return make
+
+
+def test_a_class_without_a_view_is_made_at_the_address_of_its_base(alone, controls):
+    site = alone(Joined, Worker, Site)
+    url = choices(site.client.get(site.url(Worker, "create")).text)["Driver"]
+    page = site.client.get(url).text
+    sent = controls(page)
+    assert {"name", "licence", "site"} <= set(sent)
+    assert "kind" not in sent
+    assert "<h1>New driver</h1>" in page
+    assert f'action="{url}"' in page
+    site.client.post(url, data={**sent, "name": "Ana", "licence": "B"})
+    with site.session() as session:
+        (driver,) = session.scalars(sa.select(Worker))
+        assert (type(driver), driver.name, driver.licence) == (Driver, "Ana", "B")
+
+
+def test_a_row_of_a_class_without_a_view_is_shown_and_changed_with_all_its_columns(alone, journey):
+    site = alone(Joined, Worker)
+    with site.session() as session:
+        session.add(Driver(name="Ana", licence="B17"))
+        session.commit()
+    way = journey(site, Worker)
+    assert "B17" in way.get("details", "1")
+    way.save_untouched("1")
+    assert columns_written(way.change("1", licence="C", name="Bo")) == {"licence", "name"}
+    way.delete("1")
+
+
+def test_a_row_of_a_class_without_a_view_is_copied_as_one_of_its_class(alone, journey):
+    site = alone(Joined, Worker)
+    with site.session() as session:
+        session.add(Driver(name="Ana", licence="B"))
+        session.commit()
+    response = journey(site, Worker).post("1", {"_save_as_new": "1", "licence": "C"})
+    assert response.status_code == 302
+    with site.session() as session:
+        assert session.scalars(sa.select(Driver.licence).order_by(Driver.id)).all() == ["B", "C"]
+
+
+def test_a_row_of_a_class_with_its_own_view_is_not_copied_in_part(make_site, journey):
+    site = make_site(Joined).register_all()
+    key = journey(site, Driver).create(name="Ana", licence="B")
+    way = journey(site, Worker)
+    assert "_save_as_new" not in way.get("edit", key)
+    way.post(key, {"_save_as_new": "1"})
+    assert way.keys() == [key]
+
+
+@pytest.mark.parametrize("page", ["details", "edit"])
+def test_a_row_of_a_class_with_its_own_view_leads_there(make_site, journey, page):
+    site = make_site(Joined).register_all()
+    key = journey(site, Driver).create(name="Ana", licence="B")
+    link = f'href="{site.url(Driver, page)}?id={key}">Open as driver</a>'
+    assert link in journey(site, Worker).get(page, key)
+    assert "Open as" not in journey(site, Driver).get(page, key)
+
+
+def test_related_rows_are_picked_for_a_class_without_a_view(alone, controls):
+    site = alone(Joined, Worker, Site)
+    with site.session() as session:
+        session.add(Site(name="Brno"))
+        session.commit()
+    # The form has not been asked for in this process when its picker is.
+    found = site.client.get(f"{site.url(Worker)}lookup/Driver.site/?q=").json
+    assert [item["text"] for item in found["items"]] == ["Brno"]
+    page = site.client.get(site.url(Worker, "create") + "?type=driver").text
+    assert f'data-lookup-url="{site.url(Worker)}lookup/Driver.site/"' in page
+
+
+class NoDogs(Policy):
+    def may(self, principal: Any, action: str, model: Any = None, column: Any = None) -> bool:
+        is_allowed = model is not Dog or action == "view"
+        return super().may(principal, action, model, column) and is_allowed
+
+
+@pytest.mark.parametrize("is_registered", [True, False])
+def test_the_policy_is_asked_about_the_class_of_a_row(alone, is_registered):
+    models = [Animal, Dog] if is_registered else [Animal]
+    site = alone(Single, *models, policy=NoDogs())
+    with site.session() as session:
+        session.add(Dog(name="Rex"))
+        session.commit()
+    assert list(choices(site.client.get(site.url(Animal, "create")).text)) == ["Animal", "Cat"]
+    assert site.client.get(site.url(Animal, "create") + "?type=dog").status_code == 403
+    assert site.client.get(site.url(Animal, "details") + "?id=1").status_code == 200
+    for page in ("edit", "delete"):
+        assert site.client.post(f"{site.url(Animal, page)}?id=1").status_code == 403
+    data = {"action": "delete", "rowid": "1", "confirmed": "1"}
+    assert site.client.post(site.url(Animal, "action"), data=data).status_code == 403
+
+
+def test_a_form_that_tells_no_class_makes_a_row_of_the_base(make_site):
+    site = make_site(Single).register_all()
+    response = site.client.post(site.url(Animal, "create"), data={"name": "Rex"})
+    assert response.status_code == 302
+    with site.session() as session:
+        assert [type(a) for a in session.scalars(sa.select(Animal))] == [Animal]
+
+
+@pytest.mark.parametrize("name", ["elephant", "", "Dog", "dog\0", "%s"])
+def test_a_class_that_there_is_not_is_asked_for_again(make_site, name):
+    site = make_site(Single).register_all()
+    response = site.client.get(site.url(Animal, "create", type=name))
+    assert response.status_code == 200
+    assert "What kind of animal is it?" in response.text
+
+
+def test_after_a_class_was_chosen_another_row_of_it_is_added(alone, journey):
+    site = alone(Single, Animal)
+    url = site.url(Animal, "create", type="dog")
+    response = site.client.post(url, data={"name": "Rex", "_add_another": "1"})
+    assert response.location == url
+
+
+class Abstract(orm.DeclarativeBase):
+    pass
+
+
+class Payment(Abstract):
+    """No row is a payment and nothing more."""
+
+    __tablename__ = "payments"
+    __mapper_args__ = {"polymorphic_on": "method", "polymorphic_abstract": True}
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    method: orm.Mapped[str]
+    type: orm.Mapped[str | None]
+
+
+class Card(Payment):
+    __mapper_args__ = {"polymorphic_identity": "card"}
+
+
+class Cash(Payment):
+    __mapper_args__ = {"polymorphic_identity": "cash"}
+
+
+def test_an_abstract_class_is_not_offered_and_never_made(alone):
+    site = alone(Abstract, Payment)
+    url = site.url(Payment, "create")
+    assert list(choices(site.client.get(url).text)) == ["Card", "Cash"]
+    assert site.client.post(url, data={"type": "x"}).status_code == 400
+    assert site.client.post(url + "?type=card", data={"type": "x"}).status_code == 302
+    with site.session() as session:
+        assert [(type(p), p.type) for p in session.scalars(sa.select(Payment))] == [(Card, "x")]
+
+
+class Expressed(orm.DeclarativeBase):
+    pass
+
+
+class Staff(Expressed):
+    """The class of a row follows from what is typed into another column."""
+
+    __tablename__ = "staff"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    grade: orm.Mapped[int] = orm.mapped_column(sa.Integer)
+    __mapper_args__ = {
+        "polymorphic_on": sa.case((grade > 5, "boss"), else_="staff"),
+        "polymorphic_identity": "staff",
+    }
+
+
+class Boss(Staff):
+    __mapper_args__ = {"polymorphic_identity": "boss"}
+
+
+def test_a_class_that_follows_from_a_column_is_not_asked_for(alone, journey):
+    site = alone(Expressed, Staff)
+    way = journey(site, Staff)
+    way.whole(lambda n: {"grade": str(n + 4)}, grade="7", writes={"grade"})
