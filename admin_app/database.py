@@ -7,20 +7,25 @@ same database as the rows that are administered, so that both can change in one 
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 import sqlite3
-import weakref
-from collections.abc import Callable
-from contextvars import ContextVar
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy import event, orm
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, StaticPool
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 
-from admin_app.errors import ConfigurationError
+from admin_app import as_stored
+from admin_app.errors import ConfigurationError, OutOfTime
 
 NAMING_CONVENTION = {
     "pk": "pk_%(table_name)s",
@@ -168,85 +173,9 @@ def listen(engine: sa.Engine) -> None:
     if engine.dialect.name == "sqlite" and not event.contains(engine, "connect", _open_sqlite):
         event.listen(engine, "connect", _open_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-    if engine.driver == "psycopg2" and not event.contains(engine, "connect", _open_psycopg2):
-        event.listen(engine, "connect", _open_psycopg2)
-
-
-def _open_psycopg2(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
-    # A typing error such as the year 20202 is a date to PostgreSQL but none to Python, and one of
-    # them would make a whole list unreadable. It comes as the text that PostgreSQL has for it.
-    from psycopg2 import extensions  # type: ignore[import-untyped]
-
-    # What psycopg2 makes another value of: the last day there is, midnight, months of 30 days.
-    others = (
-        (extensions.PYDATE, "-?infinity"),
-        (extensions.PYDATETIME, "-?infinity"),
-        (extensions.PYDATETIMETZ, "-?infinity"),
-        (extensions.PYTIME, "24:"),
-        (extensions.PYINTERVAL, r"-?infinity|.*\b(mon|year)"),
-    )
-    for cast, other in others:
-        read = _or_text(cast, re.compile(other))
-        extensions.register_type(extensions.new_type(cast.values, cast.name, read), connection)
-
-
-_as_is: ContextVar[bool] = ContextVar("admin_as_is", default=False)
-
-
-def read_as_is(is_on: bool) -> None:
-    """Whether this request, or thread, gets as text what Python has no value for."""
-    _as_is.set(is_on)
-
-
-def _or_text(cast: Callable[..., Any], other: re.Pattern[str]) -> Callable[..., Any]:
-    def read(text: str | None, cursor: Any) -> Any:
-        if text is not None and _as_is.get() and other.match(text):
-            return text
-        try:
-            return cast(text, cursor)
-        except (ValueError, OverflowError):
-            return text
-
-    return read
-
-
-def tolerate(engine: sa.Engine, mapper: orm.Mapper[Any]) -> None:
-    """Let rows of ``mapper`` be read whatever they hold, in an application that is not ours.
-
-    A date before Christ and a member that an enum does not know come as text while `read_as_is`
-    is on; otherwise SQLAlchemy fails on them as ever.
-    """
-    if mapper in _tolerated.setdefault(engine, set()):
-        return
-    _tolerated[engine].add(mapper)
-    if engine.driver == "psycopg2" and not event.contains(engine, "checkout", _reopen_psycopg2):
-        event.listen(engine, "checkout", _reopen_psycopg2)
-    for column in mapper.columns:
-        if isinstance(column.type, sa.Enum):
-            # Not public; the public way is a TypeDecorator in the model of the host.
-            types: tuple[Any, ...] = (column.type, column.type.dialect_impl(engine.dialect))
-            for type_ in types:
-                type_._object_lookup = _Members(type_._object_lookup)
-
-
-_tolerated: weakref.WeakKeyDictionary[sa.Engine, set[Any]] = weakref.WeakKeyDictionary()
-
-
-def _reopen_psycopg2(
-    connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: PoolProxiedConnection
-) -> None:
-    if not record.info.setdefault("admin_casts", False):
-        record.info["admin_casts"] = True
-        _open_psycopg2(connection, record)
-
-
-class _Members(dict[Any, Any]):
-    """Members of an enum by what is stored, and what no member is stored as by itself."""
-
-    def __missing__(self, key: Any) -> Any:
-        if _as_is.get():
-            return key
-        raise KeyError(key)
+    open_psycopg2 = as_stored.open_psycopg2
+    if engine.driver == "psycopg2" and not event.contains(engine, "connect", open_psycopg2):
+        event.listen(engine, "connect", open_psycopg2)
 
 
 def _open_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
@@ -303,6 +232,255 @@ def set_limits(bind: sa.Connection | orm.Session | orm.scoped_session[Any], kind
             sa.func.set_config("lock_timeout", str(lock), True),
         )
     )
+
+
+@contextlib.contextmanager
+def budget(
+    bind: sa.Connection | orm.Session | orm.scoped_session[Any],
+    seconds: float,
+    mapper: orm.Mapper[Any] | None = None,
+) -> Iterator[None]:
+    """Give the one statement that is read in this block ``seconds`` to answer.
+
+    `OutOfTime` when it took longer; the transaction goes on as if the block had not been. What the
+    block writes is lost in any case, so a session flushes nothing by itself in it. ``mapper``
+    chooses the database of a session that has several. PostgreSQL, SQLite and MariaDB keep to it,
+    other databases take the time they need.
+    """
+    if isinstance(bind, sa.Connection):
+        connection, unflushed = bind, contextlib.nullcontext()
+    else:
+        connection, unflushed = bind.connection(**_of_mapper(mapper)), bind.no_autoflush
+    limited = _BUDGETS.get(_database_of(connection), _without_limit)
+    try:
+        with unflushed, limited(connection, seconds):
+            yield
+    except sa.exc.DBAPIError as error:
+        if _was_stopped(error):
+            raise OutOfTime(f"This took longer than {seconds:g} seconds.") from error
+        raise
+
+
+def _of_mapper(mapper: orm.Mapper[Any] | None) -> dict[str, Any]:
+    return {} if mapper is None else {"bind_arguments": {"mapper": mapper}}
+
+
+def _database_of(connection: sa.Connection) -> str:
+    dialect = connection.dialect
+    return "mariadb" if getattr(dialect, "is_mariadb", False) else dialect.name
+
+
+def _without_limit(connection: sa.Connection, seconds: float) -> AbstractContextManager[None]:
+    return contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _postgresql_budget(connection: sa.Connection, seconds: float) -> Iterator[None]:
+    raw = connection.connection.dbapi_connection
+    if getattr(raw, "autocommit", False):
+        # There is no transaction to come back to, and nothing that a timeout could be local to.
+        yield
+        return
+    milliseconds = max(1, round(seconds * 1000))
+    _execute(
+        connection,
+        "SAVEPOINT admin_budget",
+        f"SET LOCAL statement_timeout = {milliseconds}",
+    )
+    transaction = connection.get_transaction()
+    try:
+        yield
+    finally:
+        is_there = not (connection.closed or connection.invalidated)
+        if is_there and connection.get_transaction() is transaction:
+            # This also brings back the timeout that was.
+            _execute(
+                connection, "ROLLBACK TO SAVEPOINT admin_budget", "RELEASE SAVEPOINT admin_budget"
+            )
+
+
+def _execute(connection: sa.Connection, *statements: str) -> None:
+    """Execute ``statements``, in one journey where the driver can send several."""
+    pieces = ("; ".join(statements),) if connection.dialect.driver == "psycopg2" else statements
+    for piece in pieces:
+        connection.exec_driver_sql(piece)
+
+
+@contextlib.contextmanager
+def _sqlite_budget(connection: sa.Connection, seconds: float) -> Iterator[None]:
+    raw = connection.connection.dbapi_connection
+    if not isinstance(raw, sqlite3.Connection):
+        yield
+        return
+    end = time.monotonic() + seconds
+    kept = connection.info
+    outer = kept.get("admin_budget")
+
+    def is_over() -> bool:
+        return time.monotonic() > end or (outer is not None and outer())
+
+    kept["admin_budget"] = is_over
+    raw.set_progress_handler(is_over, _SQLITE_STEPS)
+    try:
+        yield
+    finally:
+        kept["admin_budget"] = outer
+        raw.set_progress_handler(outer, _SQLITE_STEPS)
+
+
+@contextlib.contextmanager
+def _mariadb_budget(connection: sa.Connection, seconds: float) -> Iterator[None]:
+    before = connection.exec_driver_sql("SELECT @@max_statement_time").scalar()
+    connection.exec_driver_sql(f"SET max_statement_time = {seconds:.3f}")
+    try:
+        yield
+    finally:
+        if not (connection.closed or connection.invalidated):
+            connection.exec_driver_sql(f"SET max_statement_time = {before}")
+
+
+_SQLITE_STEPS = 2_000
+"""Instructions of SQLite's machine between two looks at the clock: some hundredths of a ms."""
+
+_BUDGETS: dict[str, Callable[[sa.Connection, float], AbstractContextManager[None]]] = {
+    "postgresql": _postgresql_budget,
+    "sqlite": _sqlite_budget,
+    "mariadb": _mariadb_budget,
+}
+
+
+def _was_stopped(error: sa.exc.DBAPIError) -> bool:
+    code = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None)
+    if isinstance(error.orig, sqlite3.Error):
+        return getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
+    number = next(iter(getattr(error.orig, "args", ())), None)
+    return code == "57014" or number == _MARIADB_TIMEOUT
+
+
+_MARIADB_TIMEOUT = 1969
+
+
+@dataclass(frozen=True, slots=True)
+class PlanNode:
+    """One step of a plan: ``kind`` as the database calls it ("Seq Scan", "SCAN", "Sort" …).
+
+    ``table`` and ``index`` are what it reads, ``rows`` how many it is expected to give.
+    ``condition`` tells whether rows are left out here, ``is_backward`` whether an index is read
+    from its end; ``level`` counts the steps above. ``order`` holds what it sorts by, as the
+    database writes it. ``is_aside`` marks what a subquery of the columns does.
+    """
+
+    kind: str
+    table: str | None = None
+    index: str | None = None
+    rows: int | None = None
+    condition: str | None = None
+    is_backward: bool = False
+    level: int = 0
+    order: tuple[str, ...] = ()
+    is_aside: bool = False
+
+    @property
+    def is_scan(self) -> bool:
+        """Whether a table is read from its beginning, not from where an index leads."""
+        return self.table is not None and self.kind in ("Seq Scan", "Parallel Seq Scan", "SCAN")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a database means to answer a statement.
+
+    ``rows`` it expects, and ``cost`` in its own unit, are told by PostgreSQL only. ``nodes`` come
+    as they are written: a step before those that it takes its rows from.
+    """
+
+    nodes: tuple[PlanNode, ...]
+    rows: int | None = None
+    cost: float | None = None
+
+
+def plan_of(
+    bind: sa.Connection | orm.Session | orm.scoped_session[Any],
+    statement: sa.Executable,
+    mapper: orm.Mapper[Any] | None = None,
+) -> Plan | None:
+    """How PostgreSQL or SQLite means to answer ``statement``; None on any other database.
+
+    The statement is not run. Values stay parameters, as they are when it is.
+    """
+    connection = bind if isinstance(bind, sa.Connection) else bind.connection(**_of_mapper(mapper))
+    match connection.dialect.name:
+        case "postgresql":
+            found = connection.execute(_Explain(statement, "EXPLAIN (FORMAT JSON) ")).scalar()
+            root = (json.loads(found) if isinstance(found, str) else found)[0]["Plan"]
+            return Plan(tuple(_postgresql_nodes(root)), root["Plan Rows"], root["Total Cost"])
+        case "sqlite":
+            lines = connection.execute(_Explain(statement, "EXPLAIN QUERY PLAN ")).all()
+            return Plan(tuple(_sqlite_nodes(lines)))
+    return None
+
+
+class _Explain(sa.Executable, sa.ClauseElement):
+    """A statement with ``prefix`` before it; compiled, and so bound, like the statement itself."""
+
+    inherit_cache = False
+
+    def __init__(self, statement: Any, prefix: str) -> None:
+        self.statement = statement
+        self.prefix = prefix
+
+
+@compiles(_Explain)
+def _compile_explain(element: _Explain, compiler: Any, **kwargs: Any) -> str:
+    return element.prefix + str(compiler.process(element.statement, **kwargs))
+
+
+def _postgresql_nodes(
+    node: dict[str, Any], level: int = 0, aside: bool = False
+) -> Iterator[PlanNode]:
+    aside = aside or node.get("Parent Relationship") in ("SubPlan", "InitPlan")
+    conditions = [node[k] for k in ("Index Cond", "Recheck Cond", "Filter") if k in node]
+    yield PlanNode(
+        kind=node["Node Type"],
+        table=node.get("Relation Name"),
+        index=node.get("Index Name"),
+        rows=node.get("Plan Rows"),
+        condition=" AND ".join(conditions) or None,
+        is_backward=node.get("Scan Direction") == "Backward",
+        level=level,
+        order=tuple(node.get("Sort Key", ())),
+        is_aside=aside,
+    )
+    for inner in node.get("Plans", ()):
+        yield from _postgresql_nodes(inner, level + 1, aside)
+
+
+_SQLITE_STEP = re.compile(
+    r"(?P<kind>SCAN|SEARCH) (?:TABLE )?(?P<table>\S+)(?: AS (?P<alias>\S+))?"
+    r"(?: USING (?:AUTOMATIC )?(?:PARTIAL )?(?:COVERING )?"
+    r"(?:INDEX (?P<index>\S+)|INTEGER PRIMARY KEY))?"
+    r"(?: \((?P<condition>.*)\))?"
+)
+
+
+def _sqlite_nodes(lines: Iterable[Any]) -> Iterator[PlanNode]:
+    levels: dict[int, tuple[int, bool]] = {0: (-1, False)}
+    for number, parent, _, detail in lines:
+        level, aside = levels.get(parent, (-1, False))
+        level, aside = level + 1, aside or "SUBQUERY" in detail
+        levels[number] = (level, aside)
+        step = _SQLITE_STEP.match(detail)
+        if step is None:
+            yield PlanNode(detail, level=level, is_aside=aside)
+            continue
+        yield PlanNode(
+            kind=step["kind"],
+            table=step["table"],
+            index=step["index"],
+            condition=step["condition"],
+            level=level,
+            is_aside=aside,
+        )
 
 
 def trouble(error: sa.exc.SQLAlchemyError) -> str | None:

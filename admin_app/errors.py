@@ -7,6 +7,8 @@ The tree, with the HTTP status that the web layer answers:
     ├── InvalidRequest     400  an argument of the URL or form that means nothing
     ├── Forbidden          403  the policy says no
     ├── NotFound           404  no such row or page, or none that this principal may know of
+    ├── OutOfTime               a reading that was stopped by its time budget; what needed it
+    │                           says so in its own place
     └── WriteRefused            a write that was rolled back; carries the sentences to show
 
 A message is a sentence for whoever has to act on it: the operator for the last four, the
@@ -48,6 +50,10 @@ class Forbidden(AdminError):
 
 class NotFound(AdminError):
     """There is no such row, model or page, or none within the principal's reach."""
+
+
+class OutOfTime(AdminError):
+    """A reading took longer than the time it was given; see `database.budget`."""
 
 
 class WriteRefused(AdminError):
