@@ -38,7 +38,7 @@ from werkzeug.exceptions import (
 from werkzeug.routing import RequestRedirect
 from werkzeug.utils import redirect
 
-from admin_app import database, moments
+from admin_app import as_stored, database, moments
 from admin_app.errors import AdminError, Forbidden, InvalidRequest, NotFound, WriteRefused
 from admin_app.policy import Principal
 
@@ -510,7 +510,7 @@ def zone() -> dt.tzinfo:
 
 def _receive() -> ResponseReturnValue | None:
     place = next((place for place in _pages().guarded if place.covers(request.path)), None)
-    database.read_as_is(place is not None)
+    as_stored.read_as_is(place is not None)
     if place is None or request.endpoint == _ASSET:
         return None
     moments.set_zone(zone())

@@ -13,7 +13,6 @@ import decimal
 import enum
 import functools
 import json
-import re
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, cast
@@ -21,7 +20,8 @@ from typing import Any, Protocol, cast
 import sqlalchemy as sa
 from markupsafe import Markup, escape
 
-from admin_app import inspection, moments
+from admin_app import inspection, json_text, moments
+from admin_app.as_stored import AsStored
 from admin_app.inspection import Path
 from admin_app.listing import ListedRow
 
@@ -196,19 +196,32 @@ def structure(value: Any, *, is_cut: bool) -> Markup:
         written = json.dumps(value, ensure_ascii=False, indent=None if is_cut else 2, default=_told)
     except (RecursionError, TypeError, ValueError):
         return Markup('<span class="none">nested too deeply to be shown</span>')
-    written = printable(written)
+    return _code(json_text.printable(written), is_cut=is_cut)
+
+
+def stored_json(value: str, *, is_cut: bool) -> Markup:
+    """JSON as the database has it, or the beginning of it for a list."""
+    if is_cut:
+        return _code(json_text.on_one_line(value), is_cut=True)
+    return _code(json_text.formatted(value), is_cut=False)
+
+
+def _code(written: str, *, is_cut: bool) -> Markup:
     if not is_cut:
         return Markup('<pre class="mono">{}</pre>').format(written)
     return Markup('<span class="mono">%s</span>') % text(written)
 
 
-def printable(text: str) -> str:
-    """``text`` with halves of a character pair, which no page can carry, written as escapes."""
-    return re.sub("[\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text)
-
-
 def _enum_text(value: enum.Enum) -> str:
     return value.value if isinstance(value.value, str) else inspection.words(value.name)
+
+
+def _json(value: Any, *, is_cut: bool) -> Markup:
+    if value is None:
+        return NONE
+    if isinstance(value, AsStored):
+        return stored_json(value, is_cut=is_cut)
+    return structure(value, is_cut=is_cut)
 
 
 def _number(scale: int | None) -> Callable[[Any], Markup]:
@@ -240,7 +253,7 @@ def by_type(type_: sa.types.TypeEngine[Any], *, is_cut: bool) -> Callable[[Any],
     if isinstance(stored, sa.Enum):
         return _tag
     if isinstance(stored, sa.JSON) and not is_decorated:
-        return lambda value: NONE if value is None else structure(value, is_cut=is_cut)
+        return functools.partial(_json, is_cut=is_cut)
     if isinstance(stored, sa.Numeric) and not isinstance(stored, sa.Float):
         return _number(stored.scale)
     if isinstance(stored, sa.DateTime) and stored.timezone and not is_decorated:
@@ -281,6 +294,8 @@ def value_renderer(
         show = functools.partial(render, is_cut=is_cut)
     if type_formatters:
         show = _with_type_formatters(show, type_formatters)
+    elif path.column is not None and inspection.is_json(path.column.type):
+        get = _stored_json_getter(path, get)
     target = inspection.referred(path.mapper, path.key) if path.column is not None else None
     if target is not None:
         return _referred_renderer(path.name, target[0], links, lambda row: show(get(row)))
@@ -293,6 +308,18 @@ def _referred_renderer(
     """The row that a foreign key without relationship points to, where it was read along."""
     show = _row_renderer(mapper, links)
     return lambda row: plain(row) if row.extras.get(name) is None else show(row.extras[name])
+
+
+def _stored_json_getter(path: Path, get: Callable[[ListedRow], Any]) -> Callable[[ListedRow], Any]:
+    """Reads JSON as the database has it, where that was read along."""
+
+    def read(row: ListedRow) -> Any:
+        if path.name not in row.extras:
+            return get(row)
+        found = row.extras[path.name]
+        return None if found is None else AsStored(found)
+
+    return read
 
 
 def _choice(choices: Mapping[Any, Any], value: Any) -> Any:

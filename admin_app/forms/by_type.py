@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from admin_app import inspection
+from admin_app.as_stored import AsStored
 from admin_app.forms import postgresql as postgresql_codecs
 from admin_app.forms.codecs import (
     BooleanCodec,
@@ -68,8 +69,8 @@ class DecoratedCodec(Codec):
             return True
 
     def write(self, value: Any) -> str:
-        if isinstance(value, str) and self._is_text:
-            return value
+        if isinstance(value, AsStored) or (isinstance(value, str) and self._is_text):
+            return str(value)
         stored = inspection.bound(self.type, value)
         return "" if stored is None else self.inner.write(stored)
 
@@ -276,7 +277,7 @@ def _decorated_choices(type_: sa.types.TypeDecorator[Any], inner: Choices) -> Ch
         return None
 
     def text_of(value: Any) -> str:
-        return write(inspection.bound(type_, value))
+        return str(value) if isinstance(value, AsStored) else write(inspection.bound(type_, value))
 
     return found, text_of
 
@@ -286,7 +287,7 @@ def _stored_choices(type_: Any) -> Choices:
     choices = type_.choices
 
     def text_of(value: Any) -> str:
-        return str(inspection.bound(type_, value))
+        return str(value if isinstance(value, AsStored) else inspection.bound(type_, value))
 
     if isinstance(choices, enum.EnumMeta):
         members: Mapping[str, Any] = choices.__members__

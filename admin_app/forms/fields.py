@@ -19,7 +19,7 @@ from admin_app import rendering
 from admin_app.constraints import Limit
 from admin_app.forms.by_type import option_text
 from admin_app.forms.codecs import Codec
-from admin_app.forms.structures import formatted
+from admin_app.json_text import formatted
 
 NEEDED = "A value is needed."
 MULTILINE = "\n\r"

@@ -1,7 +1,7 @@
 """JSON, arrays and mappings as the text of a control, and back.
 
 Numbers keep every digit or are refused, the order of keys stays, a key that stands twice is told.
-The text of a stored JSON value is taken as the database has it (`formatted`), since Python's
+The text of a stored JSON value is taken as the database has it (`json_text`), since Python's
 floats could not give it back.
 """
 
@@ -17,16 +17,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from admin_app.forms.codecs import MAX_DIGITS, Codec, TextCodec, shorten
-from admin_app.rendering import printable
+from admin_app.json_text import printable
 
 MAX_DEPTH = 200
 """Levels of nesting that a form takes."""
 
-FORMATTED_DEPTH = 40
-FORMATTED_SIZE = 500_000
-"""Deeper or longer text is shown as it is stored: line ends and blanks would be most of it."""
-
-_TOKEN = re.compile(r'\s*("[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]|[^\s\[\]{},:"]+)')
 _BARE = re.compile(r"true|false|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _NUL = "This holds a character that cannot be stored."
 
@@ -102,59 +97,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"The key “{shorten(twice)}” stands twice in one object.")
     return found
-
-
-def formatted(text: str) -> str:
-    """JSON as stored, indented for a person; its numbers, keys and their order untouched."""
-    if len(text) > FORMATTED_SIZE:
-        return text
-    tokens = _TOKEN.findall(text)
-    if not _is_whole(text):
-        return text
-    parts: list[str] = []
-    level = 0
-    for index, part in enumerate(tokens):
-        following = tokens[index + 1] if index + 1 < len(tokens) else ""
-        if part in ("[", "{"):
-            is_empty = following in ("]", "}")
-            level += 0 if is_empty else 1
-            parts.append(part if is_empty else part + _line(level))
-        elif part in ("]", "}"):
-            was_empty = index > 0 and tokens[index - 1] in ("[", "{")
-            level -= 0 if was_empty else 1
-            parts.append(part if was_empty else _line(level) + part)
-        elif part == ",":
-            parts.append(part + _line(level))
-        elif part == ":":
-            parts.append(": ")
-        else:
-            parts.append(_readable(part))
-        if level > FORMATTED_DEPTH or level < 0:
-            return text
-    return "".join(parts) if level == 0 else text
-
-
-def _line(level: int) -> str:
-    return "\n" + "  " * level
-
-
-def _is_whole(text: str) -> bool:
-    """Whether ``text`` is made of tokens, and blanks between them, alone."""
-    end = 0
-    for match in _TOKEN.finditer(text):
-        if match.start() != end:
-            return False
-        end = match.end()
-    return not text[end:].strip()
-
-
-def _readable(token: str) -> str:
-    if not token.startswith('"') or "\\" not in token:
-        return token
-    try:
-        return printable(json.dumps(json.loads(token, strict=False), ensure_ascii=False))
-    except ValueError:
-        return token
 
 
 class JsonCodec(Codec):

@@ -26,6 +26,9 @@ from admin_app.listing.ordering import sort_expressions
 from admin_app.listing.state import COUNT_LIMIT, Count, ListedRow, ListState, Order, Page
 from admin_app.policy import Reach
 
+JSON_HEAD = 600
+"""Characters of JSON that are read for a list."""
+
 
 @dataclass
 class Listing:
@@ -97,9 +100,9 @@ class Listing:
                 statement = statement.order_by(getattr(self.model, key))
         return statement
 
-    def _with_extras(self, statement: Statement) -> Statement:
+    def _with_extras(self, statement: Statement, *, is_whole: bool = False) -> Statement:
         """``statement`` with all that `columns` show, in further columns and by loader options."""
-        statement = statement.add_columns(*(e for _, e in self._extras()))
+        statement = statement.add_columns(*(e for _, e in self._extras(is_whole)))
         for _, key, target, target_key in self._referred():
             row = label_entity(target)
             statement = (
@@ -120,7 +123,8 @@ class Listing:
                 found.append((path.name, path.key, *target))
         return found
 
-    def _extras(self) -> list[tuple[str, sa.ColumnElement[Any]]]:
+    def _extras(self, is_whole: bool = False) -> list[tuple[str, sa.ColumnElement[Any]]]:
+        """What is shown of a column instead of its value; of long JSON a list has the beginning."""
         extras: list[tuple[str, sa.ColumnElement[Any]]] = []
         for path in self.columns:
             if path.relationships:
@@ -128,6 +132,10 @@ class Listing:
             if path.column is not None and inspection.is_binary(path.column.type):
                 size = sa.func.length(getattr(self.model, path.key), type_=sa.Integer)
                 extras.append((path.name, size.label(None)))
+            elif path.column is not None and inspection.is_json(path.column.type):
+                text = sa.cast(getattr(self.model, path.key), sa.Text)
+                cut = sa.func.substr(text, 1, JSON_HEAD, type_=sa.Text)
+                extras.append((path.name, (text if is_whole else cut).label(None)))
             elif (
                 path.relationship is not None
                 and path.relationship.uselist
@@ -217,7 +225,7 @@ class Listing:
 
     def row(self, session: AnySession, identity: Sequence[Any]) -> ListedRow | None:
         """The row with ``identity`` and all that `columns` need, if it is in scope."""
-        statement = self._with_extras(self.base())
+        statement = self._with_extras(self.base(), is_whole=True)
         statement = statement.where(*self._has_identity(identity))
         with _unreadable_keys(session):
             found = session.execute(statement).first()

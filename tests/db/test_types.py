@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from admin_app import ModelView, checks, database
+from admin_app import ModelView, as_stored, checks
 from tests.db.typed_columns import PORTABLE, POSTGRESQL, Geometry, Mood, Shape, model_of
 
 
@@ -277,7 +277,7 @@ def test_a_member_that_an_enum_does_not_know_is_shown_and_kept(sqlite_url, contr
     assert site.client.post(url, data={**sent, "integer": "5"}).status_code == 302
     with site.engine.connect() as connection:
         assert connection.exec_driver_sql(f"SELECT {name} FROM specimens").scalar() == "LOST"
-    database.read_as_is(False)
+    as_stored.read_as_is(False)
     with pytest.raises(LookupError), site.session() as session:
         session.scalars(sa.select(model)).all()
 

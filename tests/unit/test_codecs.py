@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql as pg
 
 from admin_app.forms import codec_for
-from admin_app.forms.structures import formatted, parse
+from admin_app.forms.structures import parse
+from admin_app.json_text import formatted, on_one_line
 from tests.db.typed_columns import JSON, TEXT, Geometry, Scrambled
 
 
@@ -49,6 +50,21 @@ def test_the_text_of_json_comes_back_from_being_laid_out(value):
 )
 def test_json_is_laid_out_and_nothing_in_it_is_changed(stored, shown):
     assert formatted(stored) == shown
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ('{"a":1.50,\n "b" : [ ]}', '{"a": 1.50, "b": []}'),
+        ('{"a": "x, y: z", "b": "op', '{"a": "x, y: z", "b": "op'),
+        ('["\\u00e9", "\\ud800", "\\u00', '["é", "\\ud800", "\\u00'),
+        ("{no\njson", "{nojson"),
+        ("null", "null"),
+        ("", ""),
+    ],
+)
+def test_the_beginning_of_json_stands_on_one_line(stored, shown):
+    assert on_one_line(stored) == shown
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**40), max_value=10**40))

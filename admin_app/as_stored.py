@@ -1,0 +1,191 @@
+"""Values that a database holds and Python has none for, read as the text that they are.
+
+Dates before Christ, members that an enum does not know, JSON nested beyond what a parser follows,
+what the type of an application cannot take: one of them would make a whole list unreadable. While
+`read_as_is` is on they come as `AsStored`; otherwise SQLAlchemy fails on them as ever.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import weakref
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event, orm
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+
+log = logging.getLogger(__name__)
+
+_as_is: ContextVar[bool] = ContextVar("admin_as_is", default=False)
+
+
+class AsStored(str):
+    """What a column holds, in the words of the database: its type has no value for it."""
+
+    def __format__(self, spec: str) -> str:
+        # A model's __str__ may ask for the day of a date.
+        return str(self)
+
+
+def read_as_is(is_on: bool) -> None:
+    """Whether this request, or thread, gets as text what Python has no value for."""
+    _as_is.set(is_on)
+
+
+def tolerate(engine: sa.Engine, mapper: orm.Mapper[Any]) -> None:
+    """Let rows of ``mapper`` be read whatever they hold, in an application that is not ours."""
+    if mapper in _tolerated.setdefault(engine, set()):
+        return
+    _tolerated[engine].add(mapper)
+    if engine.driver == "psycopg2" and not event.contains(engine, "checkout", _reopen_psycopg2):
+        event.listen(engine, "checkout", _reopen_psycopg2)
+    for column in mapper.columns:
+        for type_ in _with_items(column.type):
+            _soften(type_, engine.dialect)
+    _park_for_mutable(mapper)
+
+
+_tolerated: weakref.WeakKeyDictionary[sa.Engine, set[Any]] = weakref.WeakKeyDictionary()
+
+
+# Types
+
+
+def _with_items(type_: sa.types.TypeEngine[Any]) -> Iterator[sa.types.TypeEngine[Any]]:
+    """``type_`` and, where it is made of others, those."""
+    yield type_
+    # What a decorator makes of its impl is one value: it is read, or it is not.
+    own = [] if isinstance(type_, sa.types.TypeDecorator) else [getattr(type_, "item_type", None)]
+    for inner in (*own, *type_._variant_mapping.values()):
+        if isinstance(inner, sa.types.TypeEngine):
+            yield from _with_items(inner)
+
+
+def _soften(type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> None:
+    """Make the reading of ``type_`` give back, as text, what it fails on.
+
+    Not public; the public way is a TypeDecorator in the model of the host.
+    """
+    impl: Any = type_.dialect_impl(dialect)
+    make = impl.result_processor
+    if getattr(make, "is_soft", False):
+        return
+
+    def result_processor(dialect: sa.Dialect, coltype: Any) -> Callable[[Any], Any] | None:
+        process = make(dialect, coltype)
+        return None if process is None else _soft(process, type_)
+
+    result_processor.is_soft = True  # type: ignore[attr-defined]
+    impl.result_processor = result_processor
+    dialect._type_memos[type_]["result"].clear()
+
+
+def _soft(process: Callable[[Any], Any], type_: sa.types.TypeEngine[Any]) -> Callable[[Any], Any]:
+    # What its own code fails on, a developer has to know; else the page says enough.
+    is_told = not isinstance(type_, sa.types.TypeDecorator)
+
+    def read(value: Any) -> Any:
+        nonlocal is_told
+        if isinstance(value, AsStored):
+            return value
+        try:
+            return process(value)
+        except Exception:  # the type's own code too, given what it does not expect
+            if not _as_is.get():
+                raise
+            if not is_told:
+                is_told = True
+                log.warning("%r cannot read a value, shown as stored", type_, exc_info=True)
+            return AsStored(value.hex() if isinstance(value, bytes) else value)
+
+    return read
+
+
+def _park_for_mutable(mapper: orm.Mapper[Any]) -> None:
+    """Keep texts from sqlalchemy.ext.mutable, which takes the values of its own kind alone."""
+    keys = [
+        attribute.key
+        for attribute in mapper.column_attrs
+        if isinstance(attribute.columns[0].type, sa.JSON | sa.PickleType | sa.ARRAY)
+    ]
+    if not keys or mapper.class_ in _parked:
+        return
+    _parked.add(mapper.class_)
+
+    def park(state: Any, *rest: Any) -> None:
+        texts = {k: state.dict[k] for k in keys if isinstance(state.dict.get(k), AsStored)}
+        if texts:
+            _parked_texts[state] = texts
+            for key in texts:
+                del state.dict[key]
+
+    def unpark(state: Any, *rest: Any) -> None:
+        state.dict.update(_parked_texts.pop(state, ()))
+
+    for name in ("load", "refresh"):
+        event.listen(mapper.class_, name, park, raw=True, propagate=True, insert=True)
+        event.listen(mapper.class_, name, unpark, raw=True, propagate=True)
+
+
+_parked: weakref.WeakSet[type[Any]] = weakref.WeakSet()
+_parked_texts: weakref.WeakKeyDictionary[Any, dict[str, AsStored]] = weakref.WeakKeyDictionary()
+
+
+# psycopg2, which reads dates and JSON before any type of SQLAlchemy does
+
+
+def open_psycopg2(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+    """Make a connection of psycopg2 hand over everything."""
+    from psycopg2 import extensions  # type: ignore[import-untyped]
+
+    # What psycopg2 makes another value of: the last day there is, midnight, months of 30 days.
+    others = (
+        (extensions.PYDATE, extensions.PYDATEARRAY, "-?infinity"),
+        (extensions.PYDATETIME, extensions.PYDATETIMEARRAY, "-?infinity"),
+        (extensions.PYDATETIMETZ, extensions.PYDATETIMETZARRAY, "-?infinity"),
+        (extensions.PYTIME, extensions.PYTIMEARRAY, "24:"),
+        (extensions.PYINTERVAL, extensions.PYINTERVALARRAY, r"-?infinity|.*\b(mon|year)"),
+    )
+    for cast, of_array, other in others:
+        read = extensions.new_type(cast.values, cast.name, _or_text(cast, re.compile(other)))
+        extensions.register_type(read, connection)
+        several = extensions.new_array_type(of_array.values, of_array.name, read)
+        extensions.register_type(several, connection)
+    for number in (_JSON, _JSONB):
+        # Made by SQLAlchemy, where the engine has a function of its own to read JSON.
+        cast = connection.string_types.get(number) or extensions.string_types[number]
+        read = extensions.new_type((number,), cast.name, _or_text(cast))
+        extensions.register_type(read, connection)
+        several = extensions.new_array_type((_ARRAYS[number],), f"{cast.name}ARRAY", read)
+        extensions.register_type(several, connection)
+
+
+_JSON, _JSONB = 114, 3802
+_ARRAYS = {_JSON: 199, _JSONB: 3807}
+
+
+def _or_text(cast: Callable[..., Any], other: re.Pattern[str] | None = None) -> Callable[..., Any]:
+    def read(text: str | None, cursor: Any) -> Any:
+        if text is not None and other is not None and _as_is.get() and other.match(text):
+            return AsStored(text)
+        try:
+            return cast(text, cursor)
+        except (ValueError, OverflowError, RecursionError):
+            if other is None and not _as_is.get():
+                raise
+            return AsStored(text)
+
+    return read
+
+
+def _reopen_psycopg2(
+    connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: PoolProxiedConnection
+) -> None:
+    if not record.info.setdefault("admin_casts", False):
+        record.info["admin_casts"] = True
+        open_psycopg2(connection, record)

@@ -1,0 +1,299 @@
+"""What a database holds and Python has no value for: every page shows it, and a form keeps it."""
+
+from __future__ import annotations
+
+import enum
+import html
+import re
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import orm
+from sqlalchemy.dialects import postgresql as pg
+from sqlalchemy.ext.mutable import MutableDict
+
+from admin_app import ModelView, as_stored
+from tests.db.conftest import Site
+
+
+class Mood(enum.Enum):
+    GOOD = "good"
+    BAD = "bad"
+
+
+class Lower(sa.types.TypeDecorator):
+    """Members of an enum by their names, which one that is not known has not."""
+
+    impl = sa.Enum(Mood, native_enum=False, length=20)
+    cache_ok = True
+
+    def process_result_value(self, value, dialect):
+        return None if value is None else value.name.lower()
+
+    def process_bind_param(self, value, dialect):
+        return None if value is None else Mood[value.upper()]
+
+
+class Copied(sa.types.TypeDecorator):
+    """Dicts alone have items."""
+
+    impl = sa.JSON
+    cache_ok = True
+
+    def process_result_value(self, value, dialect):
+        return None if value is None else dict(value.items())
+
+
+class Day(sa.types.TypeDecorator):
+    """Dates alone have a day to replace."""
+
+    impl = sa.Date
+    cache_ok = True
+
+    def process_result_value(self, value, dialect):
+        return None if value is None else value.replace(day=1)
+
+
+class Base(orm.DeclarativeBase):
+    pass
+
+
+class Thing(Base):
+    __tablename__ = "things"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    name: orm.Mapped[str | None]
+    json = orm.mapped_column(sa.JSON)
+    mutable = orm.mapped_column(MutableDict.as_mutable(sa.JSON))
+    copied = orm.mapped_column(Copied)
+    lower = orm.mapped_column(Lower)
+    mood = orm.mapped_column(sa.Enum(Mood, native_enum=False, length=20))
+    day = orm.mapped_column(Day)
+    date = orm.mapped_column(sa.Date)
+    time = orm.mapped_column(sa.Time)
+    naive = orm.mapped_column(sa.DateTime)
+
+
+class OwnBase(orm.DeclarativeBase):
+    pass
+
+
+class OwnThing(OwnBase):
+    __tablename__ = "things"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    name: orm.Mapped[str | None]
+    jsonb = orm.mapped_column(pg.JSONB)
+    moods = orm.mapped_column(pg.ARRAY(sa.Enum(Mood, name="mood")))
+    texts = orm.mapped_column(pg.ARRAY(sa.Enum(Mood, native_enum=False, length=20)))
+    lowers = orm.mapped_column(pg.ARRAY(Lower))
+    dates = orm.mapped_column(pg.ARRAY(sa.Date))
+    moments = orm.mapped_column(pg.ARRAY(sa.DateTime(timezone=True)))
+    naives = orm.mapped_column(pg.ARRAY(sa.DateTime))
+    times = orm.mapped_column(pg.ARRAY(sa.Time))
+    intervals = orm.mapped_column(pg.ARRAY(pg.INTERVAL))
+    documents = orm.mapped_column(pg.ARRAY(pg.JSONB))
+    numerics = orm.mapped_column(pg.ARRAY(sa.Numeric))
+    days = orm.mapped_column(pg.DATERANGE)
+    span = orm.mapped_column(pg.TSTZRANGE)
+    naive_span = orm.mapped_column(pg.TSRANGE)
+    spans = orm.mapped_column(pg.ARRAY(pg.TSTZRANGE))
+    day_set = orm.mapped_column(pg.DATEMULTIRANGE)
+    day = orm.mapped_column(Day)
+
+
+DEEP = '{"a":' * 5000 + "1" + "}" * 5000
+WIDE = "[" + "9" * 6000 + "]"
+WIDE_OBJECT = '{"a": ' + WIDE + "}"
+
+
+PORTABLE = [
+    ("json", DEEP, "{&#34;a&#34;:"),
+    ("mutable", DEEP, "{&#34;a&#34;:"),
+    ("copied", DEEP, "{&#34;a&#34;:"),
+    ("json", WIDE, "99999"),
+    ("mutable", WIDE_OBJECT, "99999"),
+    ("copied", WIDE_OBJECT, "99999"),
+    ("lower", "LOST", "LOST"),
+    ("mood", "LOST", "LOST"),
+]
+IN_SQLITE = [
+    ("json", "{bad", "{bad"),
+    ("json", "[NaN]", "NaN"),
+    ("date", "0000-00-00", "0000-00-00"),
+    ("date", "infinity", "infinity"),
+    ("day", "0044-03-15 BC", "0044-03-15 BC"),
+    ("time", "24:00", "24:00"),
+    ("naive", "0000-00-00 00:00:00", "0000-00-00 00:00:00"),
+    ("naive", "", ""),
+]
+OWN = [
+    ("jsonb", DEEP, "{&#34;a&#34;:"),
+    ("jsonb", WIDE, "99999"),
+    ("moods", "{GOOD,LOST}", "LOST"),
+    ("texts", "{GOOD,LOST}", "LOST"),
+    ("lowers", "{GOOD,LOST}", "LOST"),
+    ("dates", '{"0044-03-15 BC",infinity,2020-01-01}', "0044-03-15 BC"),
+    ("moments", '{"0044-03-15 10:00+00 BC",infinity}', "infinity"),
+    ("naives", '{-infinity,"20202-01-01 10:00"}', "20202-01-01"),
+    ("times", "{24:00}", "24:00"),
+    ("intervals", '{"1 year 2 mons"}', "1 year 2 mons"),
+    ("documents", "{" + WIDE + "}", "99999"),
+    ("numerics", "{1.50,NaN,1e50}", "NaN"),
+    ("days", "[0044-03-15 BC,infinity)", "0044-03-15 BC"),
+    ("days", "[2020-01-01,infinity)", "infinity"),
+    ("span", '["0044-03-15 10:00+00 BC",infinity)', "infinity"),
+    ("naive_span", '[-infinity,"20202-01-01 10:00")', "20202-01-01"),
+    ("spans", '{"[-infinity,\\"20202-01-01 10:00\\")"}', "20202-01-01"),
+    ("day_set", "{[0044-03-15 BC,2020-01-01),[2021-01-01,infinity)}", "0044-03-15 BC"),
+    ("day", "0044-03-15 BC", "0044-03-15 BC"),
+    ("day", "infinity", "infinity"),
+]
+
+
+class Exporting(ModelView):
+    can_export = True
+
+
+class Listing(ModelView):
+    column_list = ("id", "json")
+
+
+def named(cases):
+    return [pytest.param(*case, id=f"{case[0]}-{case[1][:10]}") for case in cases]
+
+
+def stored(site, name):
+    with site.engine.connect() as connection:
+        statement = f"SELECT CAST({name} AS TEXT) FROM things WHERE id = 1"
+        return connection.exec_driver_sql(statement).scalar()
+
+
+def check(site, model, controls, name, text, shown):
+    """Go through the pages of a row that holds ``text``, and save its form."""
+    with site.engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO things (id, name) VALUES (1, 'x')")
+        connection.execute(sa.text(f"UPDATE things SET {name} = :text"), {"text": text})
+    before, get, post = stored(site, name), site.client.get, site.client.post
+    edit = site.url(model, "edit", identity=(1,))
+    details, form = get(site.url(model, "details", identity=(1,))), get(edit)
+    assert shown in details.text
+    assert shown in form.text
+    sent = controls(form.text)
+    assert post(edit, data=sent).status_code == 302
+    assert post(edit, data={**sent, "name": "y"}).status_code == 302
+    others = [
+        get(site.url(model) + "?search=x&sort=-id"),
+        get(site.url(model, "export", export_type="csv")),
+        get(site.url(model, "delete", identity=(1,))),
+        post(edit, data={**sent, "_save_as_new": "1"}),
+        post(edit, data={**sent, "name": "", name: "!"}),
+        post(site.url(model, "action"), data={"action": "delete", "rowid": "1"}),
+    ]
+    assert [p.status_code for p in others if p.status_code >= 500] == []
+    return before
+
+
+@pytest.mark.parametrize(("name", "text", "shown"), named(PORTABLE))
+def test_what_no_value_stands_for_is_shown_and_kept(make_site, controls, name, text, shown):
+    site = make_site(Base).register_all(views={Thing: Exporting})
+    before = check(site, Thing, controls, name, text, shown)
+    assert stored(site, name) == before
+
+
+@pytest.mark.parametrize(("name", "text", "shown"), named(IN_SQLITE))
+def test_what_sqlite_lets_into_any_column_is_shown_and_kept(
+    sqlite_url, controls, name, text, shown
+):
+    site = Site(sqlite_url, Base).create_all().register_all(views={Thing: Exporting})
+    assert check(site, Thing, controls, name, text, shown) == text
+    assert stored(site, name) == text
+
+
+@pytest.mark.parametrize(("name", "text", "shown"), named(OWN))
+def test_what_postgresql_alone_can_hold_is_shown_and_kept(
+    postgresql_url, controls, name, text, shown
+):
+    site = Site(postgresql_url, OwnBase).create_all().register_all(views={OwnThing: Exporting})
+    with site.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TYPE mood ADD VALUE 'LOST'")
+    before = check(site, OwnThing, controls, name, text, shown)
+    assert stored(site, name) == before
+
+
+def test_a_member_that_is_not_known_is_replaced_by_one_that_is(make_site, controls):
+    site = make_site(Base).register_all()
+    with site.engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO things (id, lower) VALUES (1, 'LOST')")
+    url = site.url(Thing, "edit", identity=(1,))
+    assert controls(site.client.get(url).text)["lower"] == ["LOST"]
+    assert site.client.post(url, data={"lower": "BAD"}).status_code == 302
+    assert stored(site, "lower") == "BAD"
+
+
+def test_outside_of_the_admin_an_application_fails_on_them_as_ever(make_site):
+    site = make_site(Base).register_all()
+    with site.engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO things (id, mood) VALUES (1, 'LOST')")
+    site.client.get(site.url(Thing))
+    as_stored.read_as_is(False)
+    with pytest.raises(LookupError), site.session() as session:
+        session.scalars(sa.select(Thing)).all()
+
+
+def test_a_type_of_the_application_that_fails_on_a_value_is_told_to_its_developer(
+    sqlite_url, caplog
+):
+    site = Site(sqlite_url, Base).create_all().register_all()
+    with site.engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO things (day) VALUES ('never'), ('never')")
+    assert site.client.get(site.url(Thing)).text.count(">never<") == 2
+    assert [r.message for r in caplog.records] == ["Day() cannot read a value, shown as stored"]
+
+
+JSON_TEXT = '{"z": 1.50, "a": 0.1000000000000000055511151231, "n": 1E400, "e": {}, "z": [2.0]}'
+
+
+def test_json_is_shown_as_it_is_stored(make_site):
+    site = make_site(Base).register_all(views={Thing: Listing})
+    insert = sa.text("INSERT INTO things (id, json) VALUES (1, :text)")
+    with site.engine.begin() as connection:
+        connection.execute(insert, {"text": JSON_TEXT})
+    listed = html.unescape(site.client.get(site.url(Thing)).text)
+    assert JSON_TEXT in listed
+    details = html.unescape(site.client.get(site.url(Thing, "details", identity=(1,))).text)
+    assert re.search(r'"a": 0.1000000000000000055511151231,\n  "n": 1E400,\n  "e": {},', details)
+
+
+def test_a_list_reads_the_beginning_of_long_json_and_the_details_all(make_site, statements):
+    site = make_site(Base).register_all(views={Thing: Listing})
+    with site.session() as session:
+        session.add(Thing(id=1, json=["the beginning", "x" * 3000, "the end"]))
+        session.commit()
+    with statements(site.engine) as seen:
+        listed = site.client.get(site.url(Thing)).text
+    assert "the beginning" in listed
+    assert "the end" not in listed
+    assert len(seen) <= 2
+    assert "the end" in site.client.get(site.url(Thing, "details", identity=(1,))).text
+
+
+def test_the_null_of_json_is_told_from_no_value(make_site):
+    site = make_site(Base).register_all(views={Thing: Listing})
+    with site.session() as session:
+        session.add(Thing(id=1, json=sa.JSON.NULL))
+        session.commit()
+    assert '<span class="mono">null</span>' in site.client.get(site.url(Thing)).text
+
+
+def test_a_formatter_of_the_host_still_gets_the_value_of_json(make_site):
+    class Formatted(Listing):
+        column_list = ("json", "mutable")
+        column_formatters = {"json": lambda view, context, model, name: model.json["a"] + 1}
+        column_type_formatters = {dict: lambda view, value, name: f"a is {value['a']}"}
+
+    site = make_site(Base).register_all(views={Thing: Formatted})
+    with site.session() as session:
+        session.add(Thing(id=1, json={"a": 41}, mutable={"a": 7}))
+        session.commit()
+    listed = site.client.get(site.url(Thing)).text
+    assert ">42<" in listed
+    assert ">a is 7<" in listed
