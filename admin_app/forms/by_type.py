@@ -128,16 +128,16 @@ class PasswordCodec(TextCodec):
         return ""
 
 
-def _is_of_utils(type_: sa.types.TypeEngine[Any], name: str) -> bool:
-    """Whether ``type_`` is the class ``name`` of SQLAlchemy-Utils, where that is in use."""
-    module = sys.modules.get("sqlalchemy_utils")
-    found = getattr(module, name, None)
+def is_of(type_: sa.types.TypeEngine[Any], library: str, name: str) -> bool:
+    """Whether ``type_`` is of the class ``name`` of a library that need not be installed."""
+    # A type of it exists only where somebody has imported it.
+    found = getattr(sys.modules.get(library), name, None)
     return isinstance(found, type) and isinstance(type_, found)
 
 
 def is_password(type_: sa.types.TypeEngine[Any]) -> bool:
     """Whether the type keeps passwords, which no page shows."""
-    return _is_of_utils(type_, "PasswordType")
+    return is_of(type_, "sqlalchemy_utils", "PasswordType")
 
 
 def codec_for(type_: sa.types.TypeEngine[Any]) -> Codec | None:
@@ -179,8 +179,8 @@ def codec_for(type_: sa.types.TypeEngine[Any]) -> Codec | None:
         return _codec_for_array(type_)
     if isinstance(type_, postgresql.HSTORE):
         return MappingCodec()
-    if type(type_).__name__ == "CIText":
-        # Of sqlalchemy-citext, which derives it from no text of SQLAlchemy's.
+    if is_of(type_, "citext", "CIText"):
+        # It derives from no text of SQLAlchemy's.
         return TextCodec(None, True)
     return postgresql_codecs.codec_for(type_)
 
@@ -261,7 +261,7 @@ def choices_for(type_: sa.types.TypeEngine[Any]) -> Choices | None:
         return choices_for(type_.data_type) if isinstance(type_.data_type, sa.Boolean) else None
     if not inspection.is_decorated(type_):
         return None
-    if _is_of_utils(type_, "ChoiceType"):
+    if is_of(type_, "sqlalchemy_utils", "ChoiceType"):
         return _stored_choices(type_)
     inner = choices_for(type_.impl_instance)
     return None if inner is None else _decorated_choices(type_, inner)

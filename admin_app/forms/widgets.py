@@ -11,6 +11,8 @@ from urllib.parse import quote, unquote, urlsplit
 import wtforms
 from markupsafe import Markup
 
+from admin_app import inspection
+from admin_app.forms.by_type import is_of
 from admin_app.forms.fields import ChoiceField, ReadOnlyField, attributes_html
 from admin_app.forms.pickers import PickerField, PickerWidget
 
@@ -149,7 +151,7 @@ _KINDS: Sequence[tuple[str, re.Pattern[str]]] = [
     ("color", re.compile(r"(^|_)colou?r$")),
 ]
 _TYPES = {"EmailType": "email", "URLType": "url", "PhoneNumberType": "tel", "ColorType": "color"}
-"""By the name of a type of SQLAlchemy-Utils: they need not be installed to be known."""
+"""By a type of SQLAlchemy-Utils."""
 
 _EMAIL = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -160,9 +162,15 @@ _MAX_LINK = 2000
 
 def kind_of(key: str, type_: Any) -> str | None:
     """What a text column holds by its type or its name: ``email``, ``url``, ``tel``, ``color``."""
-    by_type = _TYPES.get(type(type_).__name__)
+    while True:
+        for name, kind in _TYPES.items():
+            if is_of(type_, "sqlalchemy_utils", name):
+                return kind
+        if not inspection.is_decorated(type_):
+            break
+        type_ = type_.impl_instance
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key).lower()
-    return by_type or next((kind for kind, pattern in _KINDS if pattern.search(name)), None)
+    return next((kind for kind, pattern in _KINDS if pattern.search(name)), None)
 
 
 def control_attributes(kind: str, text: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql as pg
 
-from admin_app.forms import codec_for
+from admin_app.forms import codec_for, widgets
 from admin_app.forms.structures import parse
 from admin_app.json_text import formatted, on_one_line
 from tests.db.typed_columns import JSON, TEXT, Geometry, Scrambled
@@ -94,3 +94,26 @@ def test_a_text_that_is_stored_otherwise_is_typed_as_it_is():
     codec = codec_for(Scrambled())
     assert codec.write("secret") == "secret"
     assert codec.read("secret", "sqlite") == "secret"
+
+
+def test_a_type_of_a_library_is_known_by_its_class_and_not_by_its_name():
+    utils = pytest.importorskip("sqlalchemy_utils")
+
+    class Address(utils.EmailType):
+        cache_ok = True
+
+    class Wrapped(sa.types.TypeDecorator):
+        impl = Address
+        cache_ok = True
+
+    class EmailType(sa.types.TypeDecorator):
+        impl = sa.String
+        cache_ok = True
+
+    found = [widgets.kind_of("to", t) for t in (Address(), Wrapped(), EmailType(), sa.String())]
+    assert found == ["email", "email", None, None]
+
+
+def test_the_text_of_sqlalchemy_citext_can_be_typed():
+    citext = pytest.importorskip("citext")
+    assert codec_for(citext.CIText()).is_text
