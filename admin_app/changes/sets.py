@@ -1,0 +1,182 @@
+"""`ChangeSet`, and the block that commits one or gives it up."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import exc, orm
+
+from admin_app import constraints
+from admin_app.changes.refusals import explain
+from admin_app.database import Base
+from admin_app.errors import WriteRefused
+from admin_app.policy import Principal
+
+AnySession = orm.Session | orm.scoped_session[Any]
+
+
+class FormToken(Base):
+    """A form that has been saved, by the digest of what was sent, and what it was answered."""
+
+    __tablename__ = "admin_form_token"
+
+    key: orm.Mapped[str] = orm.mapped_column(sa.String(64), primary_key=True)
+    answer: orm.Mapped[str | None] = orm.mapped_column(sa.Text)
+    created_at: orm.Mapped[dt.datetime] = orm.mapped_column(index=True)
+
+
+TOKEN_LIFE = dt.timedelta(days=2)
+"""How long a form that is sent again is recognised."""
+
+
+class AlreadySaved(Exception):
+    """The same form was saved before, or at this moment by another request."""
+
+    def __init__(self, answer: str) -> None:
+        self.answer = answer
+        super().__init__(answer)
+
+
+def answer_to(session: AnySession, key: str) -> str | None:
+    """What the form with this ``key`` was answered when it was saved; None when it was not."""
+    found: str | None = session.scalar(sa.select(FormToken.answer).where(FormToken.key == key))
+    return found
+
+
+class ChangeSet:
+    """The writes of one transaction, made for ``principal`` by the page or action ``source``."""
+
+    def __init__(self, session: AnySession, principal: Principal | None, source: str) -> None:
+        self.session = session
+        self.principal = principal
+        self.source = source
+        self._mapper: orm.Mapper[Any] | None = None
+
+    def claim(self, key: str) -> None:
+        """Make this the one save of the form with ``key``; AlreadySaved when there is another.
+
+        Of several at once the others wait here until the first is committed or given up.
+        """
+        now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+        try:
+            self.session.execute(sa.insert(FormToken).values(key=key, created_at=now))
+        except exc.IntegrityError:
+            self.session.rollback()
+            answer = answer_to(self.session, key)
+            if answer is None:
+                raise
+            raise AlreadySaved(answer) from None
+        if secrets.randbelow(50) == 0:
+            self.session.execute(
+                sa.delete(FormToken)
+                .where(FormToken.created_at < now - TOKEN_LIFE)
+                .execution_options(synchronize_session=False)
+            )
+
+    def keep_answer(self, key: str, answer: str) -> None:
+        """Keep what the save of the form with ``key`` is answered."""
+        self.session.execute(
+            sa.update(FormToken)
+            .where(FormToken.key == key)
+            .values(answer=answer)
+            .execution_options(synchronize_session=False)
+        )
+
+    def add(self, instance: Any) -> None:
+        """Insert ``instance``."""
+        self._mapper = sa.inspect(instance).mapper
+        self._meet_objections(instance, None)
+        self.session.add(instance)
+        self.session.flush()
+
+    def change(self, instance: Any) -> None:
+        """Update ``instance``, whose attributes have been set already."""
+        self._mapper = sa.inspect(instance).mapper
+        changed = constraints.changed_keys(instance)
+        if changed:
+            self._meet_objections(instance, changed)
+        self.session.flush()
+
+    def change_all(
+        self, instances: Sequence[Any], told: Callable[[Any, WriteRefused], None]
+    ) -> None:
+        """Update ``instances``, whose attributes have been set already, in one flush.
+
+        The rules of their tables are asked about in one statement. Raises WriteRefused when a row
+        breaks one, after ``told`` was called with each such row and its refusal.
+        """
+        found = constraints.objections_of_all(self.session, instances)
+        for instance, fields in found:
+            told(instance, WriteRefused("The table's rules do not allow this.", fields))
+        if found:
+            raise WriteRefused("Nothing was saved: some cells need another look.")
+        for instance in instances:
+            self._mapper = sa.inspect(instance).mapper
+        self.session.flush()
+
+    def _meet_objections(self, instance: Any, changed: set[str] | None) -> None:
+        """Raise WriteRefused with every rule of the table that the row would break, at its field.
+
+        What another transaction does in between still meets the database's own refusal.
+        """
+        found = constraints.objections(self.session, instance, changed)
+        if found:
+            raise WriteRefused("The table's rules do not allow this.", found)
+
+    def delete(self, *instances: Any) -> None:
+        """Delete ``instances`` in one flush, by the rules of the mapping (cascades included)."""
+        at_once = _are_sortable(instances)
+        for instance in instances:
+            state = sa.inspect(instance)
+            self._mapper = state.mapper
+            if state.persistent:
+                self.session.delete(instance)
+            if not at_once:
+                self.session.flush()
+        self.session.flush()
+
+    def explain(self, error: Exception) -> WriteRefused | None:
+        """The refusal that ``error`` means to an operator; None when it is no objection to data."""
+        return explain(error, self._mapper)
+
+
+def _are_sortable(instances: Sequence[Any]) -> bool:
+    """Whether one flush can take ``instances``: the unit of work sorts them by their keys."""
+    for mapper in {sa.inspect(i).mapper.base_mapper for i in instances}:
+        orders = [c.type.sort_key_function or (lambda value: value) for c in mapper.primary_key]
+        states = [sa.inspect(i) for i in instances]
+        keys = [s.identity for s in states if s.mapper.base_mapper is mapper]
+        try:
+            sorted([o(v) for o, v in zip(orders, key, strict=True)] for key in keys)
+        except TypeError:
+            return False
+    return True
+
+
+@contextlib.contextmanager
+def change_set(
+    session: AnySession, principal: Principal | None = None, source: str = ""
+) -> Iterator[ChangeSet]:
+    """A block whose writes are committed together at its end, or not at all.
+
+    Raises WriteRefused when the database refuses; any other error comes through unchanged. In both
+    cases the session has been rolled back.
+    """
+    changes = ChangeSet(session, principal, source)
+    try:
+        yield changes
+        session.commit()
+    except Exception as error:
+        session.rollback()
+        refusal = changes.explain(error)
+        if refusal is None:
+            raise
+        raise refusal from error
+    except BaseException:
+        session.rollback()
+        raise
