@@ -315,3 +315,5 @@ class IndexPage:
     @property
     def is_empty(self) -> bool:
         return not any(s.items for s in self.sections)
+    is_copy: bool = False
+    """Whether a row that is to be saved as new was refused: sent again, it is one still."""

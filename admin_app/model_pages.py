@@ -47,7 +47,8 @@ def form_page(view: Any, form: Any, model: Any, mode: str) -> c.FormPage:
     groups = [] if _rules(view, mode) else layout.groups(view, form, model, is_new=is_new)
     back = pages.safe_url(request.args.get("url"), view.get_url(".index_view"))
     kept = request.args.get("url")
-    place = {"id": text, "url": kept}
+    is_copy = is_new and "_save_as_new" in request.form and "id" in request.args
+    place = {"id": request.args["id"] if is_copy else text, "url": kept}
     return c.FormPage(
         title=f"Error: {heading}" if errors or form_errors else heading,
         heading=heading,
@@ -56,7 +57,8 @@ def form_page(view: Any, form: Any, model: Any, mode: str) -> c.FormPage:
         breadcrumbs=breadcrumbs(view, (str(view.name), back), (heading, None)),
         form=form,
         groups=groups,
-        action_url=view.url_for(mode, **place),
+        action_url=view.url_for("edit" if is_copy else mode, **place),
+        is_copy=is_copy,
         cancel_url=back,
         details_url=None
         if is_new or not view.can_view_details

@@ -545,8 +545,8 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
         self.require("add")
         form = self.create_form()
         layout.prepare(self, form, None)
-        if hasattr(form, "copy_binaries"):
-            form.copy_binaries(original)
+        if hasattr(form, "copy_unsent"):
+            form.copy_unsent(original)
         return self._create(form)
 
     @expose("/edit/", methods=("GET", "POST"))

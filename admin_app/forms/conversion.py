@@ -119,7 +119,8 @@ class ModelConverter(AdminModelConverter):
         is_binary = inspection.is_binary(type_) and not is_password(type_)
         # What a decorator makes of binary content is no file that somebody could send.
         if column.is_readonly or (is_binary and inspection.is_decorated(type_)):
-            return ReadOnlyField(is_binary=is_binary, **kwargs)
+            is_copied = not column.is_readonly
+            return ReadOnlyField(is_binary=is_binary, is_of_column=is_copied, **kwargs)
         if is_binary:
             link = getattr(self.view, "download_url", None)
             return BinaryField(
@@ -150,7 +151,7 @@ class ModelConverter(AdminModelConverter):
             )
         codec = codec_by_dialect(type_, self.view.dialect_name)
         if codec is None:
-            return ReadOnlyField(**kwargs)
+            return ReadOnlyField(is_of_column=True, **kwargs)
         limit = constraints.limits(mapper).get(column.key)
         if limit is not None and limit.choices and isinstance(codec, TextCodec):
             options = [(choice, choice) for choice in limit.choices]

@@ -477,7 +477,12 @@ class ReadOnlyField(ModelFieldMixin, wtforms.Field):
 
     widget = ReadOnlyWidget()
 
-    def __init__(self, *args: Any, is_binary: bool = False, **kwargs: Any) -> None:
+    is_drawn = False
+    """Whether somebody else draws the value, so that it is not read for the form."""
+
+    def __init__(
+        self, *args: Any, is_binary: bool = False, is_of_column: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.is_binary = is_binary
         self.flags.readonly_text = True
@@ -487,3 +492,14 @@ class ReadOnlyField(ModelFieldMixin, wtforms.Field):
             count = self.object_data
             return rendering.size(count if isinstance(count, int) else None)
         return rendering.render(self.object_data, is_cut=False)
+        self.is_of_column = is_of_column
+    def copy(self, stored: sa.ScalarSelect[Any]) -> None:
+        """Let a new row have what another one holds, though nobody can type it."""
+        self.data = stored
+        self.is_changed = True
+
+    def populate_obj(self, obj: Any, name: str) -> None:
+        if self.is_changed:
+            # No event: what listens expects a value of the type, which this will be once stored.
+            orm.attributes.set_committed_value(obj, name, self.data)
+

@@ -80,8 +80,8 @@ class ModelFormMixin:
             if isinstance(field, ModelFieldMixin) and key in values and key != "url":
                 field.prefill(values.getlist(key))
 
-    def copy_binaries(self, original: Any) -> None:
-        """Take over the binary content of ``original`` where no other file was sent."""
+    def copy_unsent(self, original: Any) -> None:
+        """Take over from ``original`` what no form can send, and files where no other was sent."""
         for field in self._fields.values():  # type: ignore[attr-defined]
             key = field.name.removeprefix(self._prefix)  # type: ignore[attr-defined]
             if isinstance(field, BinaryField) and not field.is_changed:
@@ -94,6 +94,8 @@ class ModelFormMixin:
         values: dict[str, Any] = {}
         for field in self._fields.values():  # type: ignore[attr-defined]
             key = field.name.removeprefix(self._prefix)  # type: ignore[attr-defined]
+            elif isinstance(field, ReadOnlyField) and field.is_of_column:
+                field.copy(_in_database(sa.inspect(original), key))
             if field.errors or not getattr(field, "is_changed", False):
                 continue
             relationship = inspection.relationships(mapper).get(key)
@@ -102,6 +104,8 @@ class ModelFormMixin:
             elif relationship is not None and not relationship.uselist:
                 values |= constraints.key_values(relationship, field.data)
         return values
+            if isinstance(field, ReadOnlyField):
+                continue
 
     def populate_obj(self, obj: Any) -> None:
         """Set the attributes whose fields were sent and changed; every other one is left alone.
@@ -170,6 +174,16 @@ def _shows_size(field: Any) -> bool:
 def _size_of(instance: Any, key: str) -> int | None:
     """The size of a binary column, asked of the database without reading the content."""
     state = sa.inspect(instance)
+def _in_database(state: Any, key: str) -> sa.ScalarSelect[Any]:
+    """What the row of ``state`` holds, for the database to take without anybody reading it."""
+    model = state.mapper.class_
+    statement = sa.select(getattr(model, key).label("value"))
+    for name, value in zip(inspection.identity_keys(state.mapper), state.identity, strict=True):
+        statement = statement.where(getattr(model, name) == value)
+    # MariaDB reads the table that it writes from a subquery of a subquery only.
+    return sa.select(statement.subquery().c.value).scalar_subquery()
+
+
     if key in state.dict and isinstance(state.dict[key], bytes):
         return len(state.dict[key])
     if state.session is None:

@@ -42,13 +42,21 @@ def test_a_row_is_saved_as_new_with_what_was_changed(site, controls):
         assert session.get(Product, id_).sku != "COPY-1"
 
 
-def test_a_copy_that_is_refused_stays_a_new_row(site, controls):
-    url = f"{site.url(Product, 'edit')}?id=1"
-    sent = controls(site.client.get(url).text) | {"_save_as_new": ["1"]}
-    response = site.client.post(url, data=sent)
+def test_a_copy_that_is_refused_stays_a_copy_and_takes_the_file_along(site, controls):
+    with site.session() as session:
+        id_, content = session.execute(sa.select(Document.id, Document.content)).first()
+    url = f"{site.url(Document, 'edit')}?id={id_}"
+    sent = controls(site.client.get(url).text)
+    response = site.client.post(url, data=sent | {"filename": "", "_save_as_new": ["1"]})
     assert response.status_code == 400
-    assert "Another row already has this value." in response.text
-    assert 'action="/admin/product/new/' in response.text
+    assert "New document" in response.text
+    assert f'action="/admin/document/edit/?id={id_}"' in response.text
+    again = controls(response.text) | {"filename": "again.pdf"}
+    assert site.client.post(url, data=again).status_code == 302
+    with site.session() as session:
+        copied = session.scalar(sa.select(Document.content).filter_by(filename="again.pdf"))
+        assert session.get(Document, id_).filename != "again.pdf"
+    assert copied == content
 
 
 def test_a_copy_takes_the_file_along(site, controls):

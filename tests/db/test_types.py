@@ -627,6 +627,37 @@ def test_a_pickle_is_never_unpickled(make_site, controls, tmp_path, monkeypatch)
         assert session.scalar(sa.select(sa.func.count(Box.id))) == 0
 
 
+def test_a_copy_takes_along_what_nobody_can_type_and_reads_none_of_it(
+    make_site, controls, tmp_path, monkeypatch
+):
+    trace = tmp_path / "exploded"
+    monkeypatch.setenv("BOMB", str(trace))
+    site = make_site(Base).register_all()
+    bomb = pickle.dumps(Bomb())
+    insert = sa.text("INSERT INTO boxes (name, content) VALUES ('box', :bomb)")
+    with site.engine.begin() as connection:
+        connection.execute(insert.bindparams(sa.bindparam("bomb", bomb, sa.LargeBinary)))
+    url = site.url(Box, "edit", identity=(1,))
+    sent = controls(site.client.get(url).text)
+    assert site.client.post(url, data={**sent, "_save_as_new": "1"}).status_code == 302
+    with site.session() as session:
+        stored = session.scalars(sa.select(sa.type_coerce(Box.content, sa.LargeBinary))).all()
+    assert [bytes(s) for s in stored] == [bomb, bomb]
+    assert not trace.exists()
+
+
+def test_a_copy_takes_along_a_value_of_an_unknown_type(portable, controls):
+    site, model = portable
+    with site.session() as session:
+        session.add(model(id=1, geometry=Shape("POINT(1 2)")))
+        session.commit()
+    url = site.url(model, "edit", identity=(1,))
+    sent = controls(site.client.get(url).text)
+    assert site.client.post(url, data={**sent, "id": "2", "_save_as_new": "1"}).status_code == 302
+    with site.session() as session:
+        assert session.get(model, 2).geometry == Shape("POINT(1 2)")
+
+
 # Types that nobody knows
 
 
