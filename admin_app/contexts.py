@@ -212,6 +212,8 @@ class FormPage:
     can_add_another: bool = True
     can_continue: bool = True
     can_save_as_new: bool = False
+    is_copy: bool = False
+    """Whether a row that is to be saved as new was refused: sent again, it is one still."""
     submit_text: str = "Save"
     token: str = ""
     """Goes back with the form, so that it is saved once however often it is sent."""
@@ -315,5 +317,3 @@ class IndexPage:
     @property
     def is_empty(self) -> bool:
         return not any(s.items for s in self.sections)
-    is_copy: bool = False
-    """Whether a row that is to be saved as new was refused: sent again, it is one still."""

@@ -485,14 +485,9 @@ class ReadOnlyField(ModelFieldMixin, wtforms.Field):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.is_binary = is_binary
+        self.is_of_column = is_of_column
         self.flags.readonly_text = True
 
-    def shown(self) -> Markup:
-        if self.is_binary:
-            count = self.object_data
-            return rendering.size(count if isinstance(count, int) else None)
-        return rendering.render(self.object_data, is_cut=False)
-        self.is_of_column = is_of_column
     def copy(self, stored: sa.ScalarSelect[Any]) -> None:
         """Let a new row have what another one holds, though nobody can type it."""
         self.data = stored
@@ -503,3 +498,8 @@ class ReadOnlyField(ModelFieldMixin, wtforms.Field):
             # No event: what listens expects a value of the type, which this will be once stored.
             orm.attributes.set_committed_value(obj, name, self.data)
 
+    def shown(self) -> Markup:
+        if self.is_binary:
+            count = self.object_data
+            return rendering.size(count if isinstance(count, int) else None)
+        return rendering.render(self.object_data, is_cut=False)

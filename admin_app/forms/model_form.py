@@ -88,15 +88,17 @@ class ModelFormMixin:
                 field.data = getattr(original, key)
                 field.is_changed = field.data is not None
                 field.process_errors = []
+            elif isinstance(field, ReadOnlyField) and field.is_of_column:
+                field.copy(_in_database(sa.inspect(original), key))
 
     def valid_values(self, mapper: orm.Mapper[Any]) -> dict[str, Any]:
         """By column attribute, what the fields hold that were sent, changed and well-formed."""
         values: dict[str, Any] = {}
         for field in self._fields.values():  # type: ignore[attr-defined]
             key = field.name.removeprefix(self._prefix)  # type: ignore[attr-defined]
-            elif isinstance(field, ReadOnlyField) and field.is_of_column:
-                field.copy(_in_database(sa.inspect(original), key))
             if field.errors or not getattr(field, "is_changed", False):
+                continue
+            if isinstance(field, ReadOnlyField):
                 continue
             relationship = inspection.relationships(mapper).get(key)
             if key in inspection.columns(mapper) and not isinstance(field, PickerField):
@@ -104,8 +106,6 @@ class ModelFormMixin:
             elif relationship is not None and not relationship.uselist:
                 values |= constraints.key_values(relationship, field.data)
         return values
-            if isinstance(field, ReadOnlyField):
-                continue
 
     def populate_obj(self, obj: Any) -> None:
         """Set the attributes whose fields were sent and changed; every other one is left alone.
@@ -158,6 +158,16 @@ def _stored_texts(instance: Any, keys: Sequence[str]) -> dict[str, str | None]:
     return {} if found is None else dict(zip(keys, found, strict=True))
 
 
+def _in_database(state: Any, key: str) -> sa.ScalarSelect[Any]:
+    """What the row of ``state`` holds, for the database to take without anybody reading it."""
+    model = state.mapper.class_
+    statement = sa.select(getattr(model, key).label("value"))
+    for name, value in zip(inspection.identity_keys(state.mapper), state.identity, strict=True):
+        statement = statement.where(getattr(model, name) == value)
+    # MariaDB reads the table that it writes from a subquery of a subquery only.
+    return sa.select(statement.subquery().c.value).scalar_subquery()
+
+
 def _of_row(state: Any, expressions: Sequence[Any]) -> Any:
     """What ``expressions`` are in the row of ``state``, without loading anything else of it."""
     model = state.mapper.class_
@@ -174,16 +184,6 @@ def _shows_size(field: Any) -> bool:
 def _size_of(instance: Any, key: str) -> int | None:
     """The size of a binary column, asked of the database without reading the content."""
     state = sa.inspect(instance)
-def _in_database(state: Any, key: str) -> sa.ScalarSelect[Any]:
-    """What the row of ``state`` holds, for the database to take without anybody reading it."""
-    model = state.mapper.class_
-    statement = sa.select(getattr(model, key).label("value"))
-    for name, value in zip(inspection.identity_keys(state.mapper), state.identity, strict=True):
-        statement = statement.where(getattr(model, name) == value)
-    # MariaDB reads the table that it writes from a subquery of a subquery only.
-    return sa.select(statement.subquery().c.value).scalar_subquery()
-
-
     if key in state.dict and isinstance(state.dict[key], bytes):
         return len(state.dict[key])
     if state.session is None:
