@@ -266,14 +266,14 @@ def page_of(view: Any, state: ListState, filters: Sequence[Any]) -> Page:
 
 def list_arguments(view: Any, page: ListPage, state: ListState, found: Page) -> dict[str, Any]:
     """What Flask-Admin gives its list template, for a host's template that extends ours."""
-    names = [name for name, _ in view._list_columns]
+    names = [column.key for column in page.columns]
     order = state.order[0] if state.order else None
     count = found.count.number if found.count else None
     actions, confirmations = view.get_actions_list()
     return {
         "page": page,
         "data": [row.instance for row in found.rows],
-        "list_columns": view._list_columns,
+        "list_columns": [(column.key, column.label) for column in page.columns],
         "sortable_columns": view._sortable_columns,
         "editable_columns": view.column_editable_list,
         "list_row_actions": view.get_list_row_actions(),

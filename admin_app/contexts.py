@@ -33,6 +33,14 @@ class Column:
     sort: str | None = None
     """``asc`` or ``desc`` when the list is ordered by it."""
     description: str | None = None
+    width: int | None = None
+    """In pixels, where the visitor set one."""
+    sort_add_url: str | None = None
+    """The list ordered by this, too, or with this key of its order turned round."""
+    sort_place: int | None = None
+    """Which key of the order this is, from 1, when there are several."""
+    is_slow: bool = False
+    """Whether no index gives this order, on a table so large that it tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +58,70 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class PageLink:
+    """The number of a page; without ``url`` it stands for those that are left out."""
+
+    text: str
+    url: str | None = None
+    is_current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """The form that leads to the rows from a value on: the argument ``at``.
+
+    ``label`` is what the list is ordered by; with ``options`` (value and words) it is a choice.
+    """
+
+    label: str
+    hidden: list[tuple[str, str]]
+    type: str = "text"
+    is_number: bool = False
+    value: str = ""
+    options: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
 class Pager:
-    """The way to the pages around this one."""
+    """The way to the pages around this one; ``pages`` where they are numbered."""
 
     text: str = ""
     first_url: str | None = None
     previous_url: str | None = None
     next_url: str | None = None
     last_url: str | None = None
+    pages: list[PageLink] = field(default_factory=list)
+    jump: Jump | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderKey:
+    """One key of the present order; ``nulls_urls`` lead to rows without a value first or last."""
+
+    label: str
+    descending: bool
+    turn_url: str
+    remove_url: str
+    nulls: str | None = None
+    nulls_urls: list[tuple[str, str]] = field(default_factory=list)
+    is_slow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OrderChoice:
+    """A column that may be added to the order."""
+
+    label: str
+    url: str
+    is_slow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OrderMenu:
+    """``admin/model/_order.html``: what the list is ordered by, in order, and what may follow."""
+
+    keys: list[OrderKey]
+    more: list[OrderChoice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +140,9 @@ class Search:
     placeholder: str = ""
     clear_url: str = ""
     hidden: list[tuple[str, str]] = field(default_factory=list)
+    help: str = ""
+    note: str = ""
+    """What it had to do for want of an index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +196,128 @@ class MenuGroup:
     entries: list[MenuEntry]
 
 
+@dataclass(frozen=True, slots=True)
+class ColumnChoice:
+    """A column that may be shown; ``place`` counts from 1, None for one that is not shown."""
+
+    name: str
+    label: str
+    place: int | None = None
+    width: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnBranch:
+    """The columns that may be added, of this class or of one that it leads to."""
+
+    label: str
+    choices: list[ColumnChoice]
+    branches: list[ColumnBranch] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class ColumnsPage:
+    """``admin/model/columns.html``: the choice of a list's columns."""
+
+    title: str
+    breadcrumbs: list[Crumb]
+    action_url: str
+    hidden: list[tuple[str, str]]
+    shown: list[ColumnChoice]
+    more: ColumnBranch
+    usual_url: str
+    cancel_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ViewTab:
+    """A tab over a list: a saved view, or the list without one."""
+
+    text: str
+    url: str
+    is_current: bool = False
+    is_shared: bool = False
+    is_own: bool = True
+    is_edited: bool = False
+    """Whether the list shows something else by now than the view keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """The saved views of a list: their tabs, and what can be done to the current one."""
+
+    tabs: list[ViewTab]
+    query: str
+    """What the list shows now, as a view would keep it."""
+    action_url: str
+    save_url: str
+    current_id: int | None = None
+    name: str | None = None
+    is_own: bool = False
+    is_shared: bool = False
+    is_default: bool = False
+    is_edited: bool = False
+    can_share: bool = False
+    can_move: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SheetForm:
+    """The form around a list whose cells are fields; ``errors`` as in `FormPage`.
+
+    What is wrong with a row as a whole has no id of a control.
+    """
+
+    action_url: str
+    cancel_url: str
+    scripts: list[str]
+    sentence: str | None = None
+    """That nothing was saved, and why, as far as no cell tells it."""
+    errors: list[tuple[str | None, str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """A value of a facet; ``text`` is short where it stands under a bar, ``words`` never are.
+
+    ``part`` is how long its bar is, in hundredths of the longest. ``url`` is the list with the value
+    chosen, or no longer so; None where no row has it.
+    """
+
+    text: str
+    words: str
+    count_text: str
+    url: str | None
+    is_selected: bool = False
+    part: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FacetBox:
+    """One facet; with ``is_times`` its values are the bars of a histogram.
+
+    ``trail`` leads back from a month to its year, and from there to all times. ``note`` is what
+    is said in place of numbers.
+    """
+
+    name: str
+    title: str
+    values: list[FacetValue]
+    is_times: bool = False
+    trail: list[Link] = field(default_factory=list)
+    more_url: str | None = None
+    is_long: bool = False
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FacetPanel:
+    """``admin/model/_facets.html``: the facets of a list, ``title`` being the list's."""
+
+    boxes: list[FacetBox]
+    title: str
+
+
 @dataclass(slots=True)
 class ListPage:
     """``admin/model/list.html``"""
@@ -157,8 +346,28 @@ class ListPage:
     """Or ``compact``, as the visitor chose."""
     texts: str = "cut"
     """Whether long texts are ``cut`` to a line or ``wrapped``."""
+    columns_url: str | None = None
+    """Where the columns are chosen."""
     more: list[MenuGroup] = field(default_factory=list)
     """The menu «More»."""
+    order: OrderMenu | None = None
+    """The menu «Order»; None where the list has no order to choose."""
+    count_url: str | None = None
+    """The list with its exact count, where ``count_text`` is not exact."""
+    facets: FacetPanel | None = None
+    """The facets beside the list, when they are asked for."""
+    facets_url: str | None = None
+    """The list with its facets, or, where they are there, without."""
+    facets_script_url: str | None = None
+    """Where a script fetches the facets."""
+    has_editable: bool = False
+    """Whether some cells lead to a field of their own."""
+    sheet: SheetForm | None = None
+    """There when the editable cells are fields of one form."""
+    sheet_url: str | None = None
+    """Where they are, when the page can be shown so."""
+    views: Views | None = None
+    """The saved views of the list, where such can be kept."""
 
     @property
     def is_empty(self) -> bool:
@@ -217,6 +426,45 @@ class FormPage:
     submit_text: str = "Save"
     token: str = ""
     """Goes back with the form, so that it is saved once however often it is sent."""
+
+
+@dataclass(slots=True)
+class SavedViewPage:
+    """``admin/model/view.html``: the name of a saved view."""
+
+    title: str
+    heading: str
+    breadcrumbs: list[Crumb]
+    action_url: str
+    hidden: list[tuple[str, str]]
+    name: str
+    max_name: int
+    cancel_url: str
+    is_new: bool = True
+    can_share: bool = False
+    is_shared: bool = False
+    is_default: bool = False
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class CellPage:
+    """``admin/model/cell.html``, and for a script its form alone: the field of one cell."""
+
+    title: str
+    heading: str
+    breadcrumbs: list[Crumb]
+    form: Any
+    field: Any
+    was: str
+    """The mark of what is shown, which goes back with the form."""
+    action_url: str
+    cancel_url: str
+    scripts: list[str]
+    zone: str = ""
+    form_errors: list[str] = field(default_factory=list)
+    widget_args: dict[str, Any] = field(default_factory=dict)
+    """Attributes of the control that the view's options give."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ All of it depends on the mapping alone, so it is worked out once per mapper and 
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import decimal
 import enum
@@ -296,7 +297,8 @@ def kept_columns(relationship: orm.RelationshipProperty[Any]) -> list[sa.ColumnE
 
     Parts of a composite foreign key that several share, as a tenant or a part of the own key.
     """
-    if not may_be_empty(relationship):
+    is_ours = relationship.direction is orm.RelationshipDirection.MANYTOONE
+    if not is_ours or not may_be_empty(relationship):
         return []
     return [c for c in relationship.local_columns if not getattr(c, "nullable", True)]
 
@@ -338,6 +340,27 @@ def _is_unique(mapper: orm.Mapper[Any], column: sa.Column[Any]) -> bool:
         for rule in rules
         if isinstance(rule, sa.UniqueConstraint) or getattr(rule, "unique", False)
     )
+
+
+def composite_keys(mapper: orm.Mapper[Any], key: str) -> tuple[str, ...]:
+    """The column attributes that make the ``composite()`` attribute ``key``; () if it is none."""
+    composite = mapper.composites.get(key)
+    return () if composite is None else tuple(prop.key for prop in composite.props)
+
+
+@functools.cache
+def public_key(mapper: orm.Mapper[Any], key: str) -> str | None:
+    """The name by which pages show the column attribute ``key``; None where it is hidden.
+
+    An underscore before a name hides it, unless a synonym or a composite makes it public.
+    """
+    if not key.startswith("_"):
+        return key
+    for synonym in mapper.synonyms:
+        if synonym.name == key and not synonym.key.startswith("_"):
+            return synonym.key
+    parts = {k for c in mapper.composites if c.key[0] != "_" for k in composite_keys(mapper, c.key)}
+    return key if key in parts else None
 
 
 @functools.cache
@@ -416,6 +439,7 @@ class Path:
 def resolve(mapper: orm.Mapper[Any], name: str) -> Path:
     """Follow the dotted ``name`` from ``mapper``; InvalidRequest when a step leads nowhere.
 
+    The way of an association proxy is the relationship that it goes through.
     Every step is looked up among the mapper's attributes and the class's own public descriptors,
     so a name from a URL can reach nothing else.
     """
@@ -440,6 +464,10 @@ def resolve(mapper: orm.Mapper[Any], name: str) -> Path:
     descriptor = mapper.all_orm_descriptors.get(key)
     if isinstance(descriptor, hybrid_property):
         return path(key, hybrid=descriptor)
+    far = _through(mapper, descriptor) if isinstance(descriptor, AssociationProxy) else None
+    if far is not None:
+        way = (*followed, *far.relationships)
+        return dataclasses.replace(far, name=name, relationships=way)
     if (
         not key.startswith("_")
         and hasattr(mapper.class_, key)
@@ -447,6 +475,22 @@ def resolve(mapper: orm.Mapper[Any], name: str) -> Path:
     ):
         return path(key)
     raise InvalidRequest(f"{mapper.class_.__name__} has no attribute “{key}”.")
+
+
+def _through(mapper: orm.Mapper[Any], proxy: AssociationProxy[Any]) -> Path | None:
+    """Where an association proxy of ``mapper`` leads, by relationships; None where it cannot."""
+    near = relationships(mapper).get(proxy.target_collection)
+    if near is None:
+        return None
+    try:
+        far = resolve(near.mapper, proxy.value_attr)
+    except InvalidRequest:
+        return None
+    return dataclasses.replace(far, relationships=(near, *far.relationships))
+
+
+def is_hybrid(mapper: orm.Mapper[Any], key: str) -> bool:
+    return isinstance(mapper.all_orm_descriptors.get(key), hybrid_property)
 
 
 def is_association_proxy(mapper: orm.Mapper[Any], key: str) -> bool:
@@ -541,7 +585,7 @@ class IdentityText:
     def encode(self, identity: Iterable[Any]) -> str:
         """The text for ``identity``, a sequence as ``inspect(instance).identity`` gives it."""
         return _SEPARATOR.join(
-            _write_part(type_, value) for type_, value in zip(self._types, identity, strict=True)
+            write_part(type_, value) for type_, value in zip(self._types, identity, strict=True)
         )
 
     def decode(self, text: str) -> tuple[Any, ...]:
@@ -549,12 +593,12 @@ class IdentityText:
 
         NotFound when it cannot be one: wrong number of parts, a part that its type cannot hold.
         """
-        parts = list(_split(text))
+        parts = list(split_parts(text))
         if len(parts) != len(self._types):
             raise NotFound(f"“{shorten(text)}” is not a key of this table.")
         try:
             return tuple(
-                None if part is None else _read_part(type_, part)
+                None if part is None else read_part(type_, part)
                 for type_, part in zip(self._types, parts, strict=True)
             )
         except (ValueError, ArithmeticError, KeyError, TypeError, AttributeError, LookupError):
@@ -573,7 +617,8 @@ def shorten(text: str, limit: int = 60) -> str:
     return text if len(text) <= limit else text[:limit] + "…"
 
 
-def _split(text: str) -> Iterator[str | None]:
+def split_parts(text: str) -> Iterator[str | None]:
+    """The parts that `write_part` made and commas join, unescaped; None for a NULL."""
     part: list[str] = []
     is_null = False
     characters = iter(text)
@@ -592,7 +637,8 @@ def _split(text: str) -> Iterator[str | None]:
     yield None if is_null else "".join(part)
 
 
-def _write_part(type_: sa.types.TypeEngine[Any], value: Any) -> str:
+def write_part(type_: sa.types.TypeEngine[Any], value: Any) -> str:
+    """``value`` as one part of a key in a URL, without a comma that is not escaped."""
     if type(value) is int:
         return str(value)
     if value is None:
@@ -617,7 +663,7 @@ def _write_part(type_: sa.types.TypeEngine[Any], value: Any) -> str:
     return text.replace(_ESCAPE, _ESCAPE * 2).replace(_SEPARATOR, _ESCAPE + _SEPARATOR)
 
 
-def _read_part(type_: sa.types.TypeEngine[Any], text: str) -> Any:
+def read_part(type_: sa.types.TypeEngine[Any], text: str) -> Any:
     """The value of ``type_`` written as ``text``; ValueError and its like when there is none."""
     if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
         raise ValueError(text)
@@ -799,7 +845,18 @@ def _str_needs(mapper: orm.Mapper[Any], depth: int = 3) -> Iterator[tuple[str, .
     Names in the bytecode of ``__str__`` and of the properties and methods it uses are compared
     with the mapper's attributes: a superset of what one call touches, found without a call.
     """
-    names = _names(mapper.class_, _own_str(mapper.class_))
+    yield from _needs(mapper, _names(mapper.class_, _own_str(mapper.class_)), depth)
+
+
+@functools.cache
+def computed_needs(mapper: orm.Mapper[Any], key: str) -> tuple[tuple[str, ...], ...]:
+    """What the property, hybrid or method ``key`` touches by its code, as `Label.needs` has it."""
+    attribute = inspect.getattr_static(mapper.class_, key, None)
+    function = getattr(attribute, "fget", None) or getattr(attribute, "func", None) or attribute
+    return tuple(_needs(mapper, _names(mapper.class_, function), 2))
+
+
+def _needs(mapper: orm.Mapper[Any], names: set[str], depth: int) -> Iterator[tuple[str, ...]]:
     yield from _deferred_needs(mapper, names)
     for key, relationship in relationships(mapper).items():
         if key not in names or relationship.lazy in ("dynamic", "write_only"):

@@ -3,56 +3,112 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 import flask
+import sqlalchemy as sa
 from flask import request
 from flask_admin.helpers import get_render_ctx
 from markupsafe import Markup
 
-from admin_app import _flask_admin, chooser, inspection, rendering
+from admin_app import (
+    _flask_admin,
+    chooser,
+    editable,
+    facet_pages,
+    inspection,
+    orders,
+    pager,
+    rendering,
+    saved_views,
+)
 from admin_app import contexts as c
-from admin_app.listing import Listing, ListState, Page
+from admin_app.editable import Sheet
+from admin_app.errors import InvalidRequest
+from admin_app.filters import arguments as filter_arguments
+from admin_app.filters import is_argument
+from admin_app.listing import ListedRow, Listing, ListState, Page
 from admin_app.navigation import breadcrumbs, description
 
-STATE_ARGUMENTS = ("page", "page_size", "sort", "desc", "search", "choose")
+STATE_ARGUMENTS = (
+    *("page", "after", "before", "at", "count", "page_size"),
+    *("sort", "desc", "search", "columns", "choose"),
+)
 
 
-def read(view: Any) -> tuple[c.ListPage, ListState, Page]:
-    """The list that the request asks for: what the template draws, and what it was made of."""
-    filters = view._list_filters()
-    listing = view.get_listing(paths=view._state_columns, refine=view._refinement(filters))
+def read(view: Any, sheet: Sheet | None = None) -> tuple[c.ListPage, ListState, Page]:
+    """The list that the request asks for: what the template draws, and what it was made of.
+
+    ``sheet`` is a page of cells that is shown again: it says which rows are on it.
+    """
+    filters = _flask_admin.list_filters(view)
+    offers = chooser.offers(view)
+    listing = view.get_listing(offers=offers, refine=view._refinement(filters))
     state = listing.parse(request.args, [name for name, _ in view._list_columns])
+    shown = chooser.shown(view, offers, state)
+    listing.columns = [column.path for column in shown]
     if view.has_own_rows:
         found = _flask_admin.page_of(view, state, filters)
     else:
         found = listing.page(view.get_session(), state, count=not view.simple_list_pager)
-    return list_page(view, listing, state, found, filters), state, found
+    found, sheet = _as_sheet(view, listing, found, shown, sheet)
+    return list_page(view, listing, state, found, filters, shown, sheet), state, found
+
+
+def _as_sheet(
+    view: Any,
+    listing: Listing,
+    found: Page,
+    shown: Sequence[chooser.Shown],
+    sheet: Sheet | None,
+) -> tuple[Page, Sheet | None]:
+    """The page with the fields of its cells, when these are asked for."""
+    if sheet is not None:
+        text_of = inspection.identity_text(view.mapper)
+        identities = [text_of.decode(text) for text in sheet.rows]
+        rows = {
+            text_of.of(row.instance): row
+            for row in listing.rows_of(view.get_session(), identities)
+        }
+        found = dataclasses.replace(found, rows=[rows[t] for t in sheet.rows if t in rows])
+    elif request.args.get("edit") == "1":
+        names = editable.sheet_names(view)
+        keys = [column.name for column in shown if column.name in names]
+        sheet = Sheet(view, keys) if keys else None
+    if sheet is not None:
+        sheet.fill(found.rows)
+    return found, sheet
 
 
 def list_page(
-    view: Any, rows: Listing, state: ListState, found: Page, filters: Sequence[Any]
+    view: Any,
+    rows: Listing,
+    state: ListState,
+    found: Page,
+    filters: Sequence[Any],
+    shown: Sequence[chooser.Shown],
+    sheet: Sheet | None = None,
 ) -> c.ListPage:
     """The list, and the way from it to everything else."""
     url = _ListUrl(view, state)
-    for note in state.notes:
+    for note in (*saved_views.notes(), *state.notes, *found.notes):
         flask.flash(note, "warning")
     if not found.rows and state.page:
         flask.flash(f"There is no page {state.page + 1:,}.", "warning")
-    is_narrowed = bool(state.search or filters)
+    is_narrowed = bool(state.search or filters or state.filters)
     title, singular = str(view.name), view.singular.lower()
     allowed, confirmations = view.get_actions_list()
     return c.ListPage(
         title=title,
         singular=singular,
         breadcrumbs=breadcrumbs(view, (title, None)),
-        columns=[_column(view, url, state, rows, n, label) for n, label in view._list_columns],
-        rows=_rows(view, found, url()),
+        columns=[_column(view, url, state, rows, column, found.slow) for column in shown],
+        rows=_rows(view, found, url(), shown, sheet),
         count_text=_count_text(found, state, singular, title),
-        pager=_pager(url, state, found),
-        search=_search(view, url, state),
+        pager=pager.pager(view, url, rows, state, found),
+        search=_search(view, url, state, rows),
         action_url=view.get_url(".action_view"),
         return_url=url(),
         note=view.read_only_note,
@@ -63,7 +119,7 @@ def list_page(
         chips=_chips(view, url, filters),
         filters=_filter_groups(view),
         actions=[c.BulkAction(name, str(text), confirmations.get(name)) for name, text in allowed]
-        if view.read_only_note is None
+        if view.read_only_note is None and sheet is None
         else [],
         create_url=view.url_for("create", url=url.back()) if view.allows("add") else None,
         export_urls=[
@@ -72,14 +128,61 @@ def list_page(
         ]
         if view.can_export and view.allows("export")
         else [],
-        **chooser.look(),
+        **dict[str, Any](chooser.look()),
+        order=_order_menu(view, url, state, rows, found),
+        count_url=url(count="exact") if found.count and not found.count.is_exact else None,
+        columns_url=url(choose="columns") if chooser.is_open(view) else None,
         more=_more(url),
+        **_editing(view, url, shown, sheet),
+        views=saved_views.tabs(view, url.arguments()) if sheet is None else None,
+        **facet_pages.on_list(view, rows, state, url.arguments),
     )
+
+
+def facets(view: Any) -> c.FacetPanel:
+    """The facets of the list that the request asks for, for a script that has the list already."""
+    listing, state = asked(view)
+    return facet_pages.panel(view, listing, state, _ListUrl(view, state).arguments, for_script=True)
+
+
+def asked(view: Any) -> tuple[Listing, ListState]:
+    """The listing and the state that the arguments of the request describe, nothing read yet."""
+    offers = chooser.offers(view)
+    refine = view._refinement(_flask_admin.list_filters(view))
+    listing = view.get_listing(offers=offers, refine=refine)
+    state = listing.parse(request.args, [name for name, _ in view._list_columns])
+    listing.columns = [column.path for column in chooser.shown(view, offers, state)]
+    return listing, state
 
 
 def _more(url: _ListUrl) -> list[c.MenuGroup]:
     """The menu of what is seldom done to a list."""
     return chooser.menu(lambda word: url(choose=word))
+
+
+def _editing(
+    view: Any, url: _ListUrl, shown: Sequence[chooser.Shown], sheet: Sheet | None
+) -> dict[str, Any]:
+    """What the page says of its editable cells."""
+    names = {column.name for column in shown}
+    if sheet is None:
+        can_be_sheet = not names.isdisjoint(editable.sheet_names(view))
+        return {
+            "has_editable": not names.isdisjoint(editable.names(view)),
+            "sheet_url": url(edit="1") if can_be_sheet else None,
+        }
+    plain = url(edit=None)
+    form = c.SheetForm(
+        view.get_url(".cells_view", **url.arguments(edit="1", url=plain)),
+        plain,
+        ["js/form.js", "js/picker.js"],
+        " ".join(sheet.errors) or ("Nothing was saved." if sheet.problems else None),
+        sheet.problems,
+    )
+    return {"sheet": form}
+
+
+_PLACE = frozenset({"page", "after", "before", "at"})
 
 
 class _ListUrl:
@@ -89,7 +192,9 @@ class _ListUrl:
         self.view = view
         self.state = state
         self.others = {
-            k: v for k, v in request.args.items() if k not in STATE_ARGUMENTS and k.isidentifier()
+            k: v
+            for k, v in request.args.items()
+            if k not in STATE_ARGUMENTS and k.isidentifier() and not is_argument(k)
         }
 
     def arguments(self, **changed: Any) -> dict[str, Any]:
@@ -98,12 +203,22 @@ class _ListUrl:
         arguments = {
             "search": state.search or None,
             "sort": ",".join(map(str, state.order)) or None,
-            "page": state.page or None,
+            **({} if _PLACE.intersection(changed) else self._place()),
             "page_size": size,
+            "columns": ",".join(map(str, state.columns)) or None,
             **self.others,
+            **_lists(filter_arguments(changed.pop("filters", state.filters))),
             **changed,
         }
-        return {k: v for k, v in arguments.items() if v not in (None, "")}
+        return saved_views.in_address(
+            {k: v for k, v in arguments.items() if v not in (None, "")}
+        )
+
+    def _place(self) -> dict[str, Any]:
+        """Which page it is, which no other page is: one argument of these takes the others away."""
+        state = self.state
+        page = "last" if state.is_last else state.page or None
+        return {"page": page, "after": state.after, "before": state.before, "at": state.at}
 
     def __call__(self, **changed: Any) -> str:
         url: str = self.view.get_url(".index_view", **self.arguments(**changed))
@@ -114,28 +229,71 @@ class _ListUrl:
         return self() if self.arguments() else None
 
 
+def _lists(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Arguments by name, each with all of its values."""
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def _pairs(arguments: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The arguments of a URL as a form sends them."""
+    return [
+        (name, str(one))
+        for name, value in arguments.items()
+        for one in (value if isinstance(value, list) else [value])
+    ]
+
+
 def _column(
-    view: Any, url: _ListUrl, state: ListState, rows: Listing, name: str, label: str
+    view: Any,
+    url: _ListUrl,
+    state: ListState,
+    rows: Listing,
+    shown: chooser.Shown,
+    slow: frozenset[str],
 ) -> c.Column:
-    current = next((o for o in state.order or rows.default_order if o.key == name), None)
-    sort_url = None
-    if name in view._sortable_columns:
-        is_ascending = current is not None and not current.descending
-        sort_url = url(sort=f"-{name}" if is_ascending else name, page=None)
+    name, is_own = shown.name, rows.offers is None or shown.name in rows.offers.own
+    is_sortable = name in (view._sortable_columns if is_own else rows.sortable)
+    current = state.order or rows.default_order
+    sort = orders.heading(url, current, name, is_slow=name in slow) if is_sortable else {}
     return c.Column(
         key=name,
-        label=str(label),
-        css=rendering.css_of(view._path(name)),
-        sort_url=sort_url,
-        sort=None if current is None else "desc" if current.descending else "asc",
-        description=view.column_descriptions.get(name),
+        label=shown.label,
+        css=shown.css,
+        description=chooser.description(view, name),
+        width=shown.width,
+        **sort,
     )
 
 
-def _rows(view: Any, found: Page, return_url: str) -> list[c.Row]:
+def _order_menu(
+    view: Any, url: _ListUrl, state: ListState, rows: Listing, found: Page
+) -> c.OrderMenu | None:
+    """The menu of the order: what the visitor may order by, where that is something."""
+    names = [name for name in rows.sortable if name in view._sortable_columns]
+    if not names:
+        return None
+
+    def label_of(name: str) -> str:
+        return str(view.get_column_name(name))
+
+    choices = [(name, label_of(name)) for name in names]
+    current = state.order or rows.default_order
+    return orders.menu(url, current, choices, label_of, found.slow)
+
+
+def _rows(
+    view: Any,
+    found: Page,
+    return_url: str,
+    columns: Sequence[chooser.Shown],
+    sheet: Sheet | None = None,
+) -> list[c.Row]:
     """The rows with their cells, by one renderer a column chosen once for the page."""
     suffix = "&url=" + quote(return_url, safe="") if "?" in return_url else ""
-    cells = _cell_renderers(view, suffix)
+    cells = _cell_renderers(view, suffix, columns, sheet)
     has_key = view.read_only_note is None or bool(view.can_view_details)
     edit = _prefix(view, "edit") if view.allows("change") else None
     details = _prefix(view, "details") if view.can_view_details and has_key else None
@@ -145,6 +303,8 @@ def _rows(view: Any, found: Page, return_url: str) -> list[c.Row]:
         extra = list(view.column_extra_row_actions or [])
     else:
         edit = details = delete = None
+    if sheet is not None:
+        edit, details, delete, extra = None, None, None, []
     text_of = inspection.identity_text(view.mapper)
     noun = view.singular
     shown: list[c.Row] = []
@@ -170,21 +330,41 @@ def _prefix(view: Any, page: str) -> str:
     return str(view.url_for(page)) + "?id="
 
 
-def _cell_renderers(view: Any, suffix: str) -> list[rendering.Renderer]:
-    keys = set(inspection.identity_keys(view.mapper))
-    names = [name for name, _ in view._list_columns]
+def cell(view: Any, name: str, instance: Any, suffix: str) -> Markup:
+    """One cell of the list, drawn anew from its row as it is now."""
+    listing = view.get_listing()
+    path = view._path(name)
+    listing.columns = [path]
+    identity = sa.inspect(instance).identity
+    row = listing.row(view.get_session(), identity) or ListedRow(instance, {})
+    names = list(dict.fromkeys([*(n for n, _ in view._list_columns), name]))
+    columns = [chooser.Shown(n, n, view._path(n)) for n in names]
+    return _cell_renderers(view, suffix, columns)[names.index(name)](row)
+
+
+def _cell_renderers(
+    view: Any,
+    suffix: str,
+    columns: Sequence[chooser.Shown],
+    sheet: Sheet | None = None,
+) -> list[rendering.Renderer]:
     link = _with_suffix(view.row_link(), suffix)
-    main = next((n for n in names if n in keys), names[0] if names else None)
-    label_keys = inspection.label(view.mapper).keys
+    linked = chooser.linked(view, [column.name for column in columns])
     cells: list[rendering.Renderer] = []
-    for name in names:
-        path = view._path(name)
-        renderer, css = view._renderer(path, is_list=True), rendering.css_of(path)
+    names = editable.names(view)
+    for column in columns:
+        name, css = column.name, column.css
+        renderer = view._renderer(column.path, is_list=True)
         has_formatter = name in (view.column_formatters or {})
-        if name == main or name in label_keys:
+        if name in linked:
             cell = rendering.key_cell_renderer(renderer, link, css)
         else:
             cell = rendering.cell_renderer(renderer, css)
+        if sheet is not None:
+            css = f"key {css}".strip() if name in linked else css
+            cell = sheet.cell(cell, name, css) if name in sheet.keys else cell
+        elif name in names:
+            cell = editable.marked(cell, view, name, suffix)
         cells.append(rendering.late_renderer(cell) if has_formatter else cell)
     return cells
 
@@ -217,30 +397,20 @@ def _count_text(found: Page, state: ListState, singular: str, title: str) -> str
     return f"{found.count} {noun}"
 
 
-def _pager(url: _ListUrl, state: ListState, found: Page) -> c.Pager:
-    first = state.page * state.page_size + 1
-    text = f"{first:,}–{first + len(found.rows) - 1:,}" if found.rows else ""
-    last = None
-    if found.has_next and found.count is not None and found.count.is_exact:
-        last = (found.count.number - 1) // state.page_size
-    return c.Pager(
-        text=text,
-        first_url=url(page=None) if state.page else None,
-        previous_url=url(page=state.page - 1) if state.page > 0 else None,
-        next_url=url(page=state.page + 1) if found.has_next else None,
-        last_url=url(page=last) if last else None,
-    )
-
-
-def _search(view: Any, url: _ListUrl, state: ListState) -> c.Search:
+def _search(view: Any, url: _ListUrl, state: ListState, rows: Listing) -> c.Search:
     kept = url.arguments(search=None, page=None)
     return c.Search(
         is_supported=view._search_supported,
         text=state.search,
         placeholder=view.search_placeholder() or "",
+        help=view.search_help_text or "",
+        note=_SCANNED if not view.has_own_rows and rows.reads_every_row(view.get_session(), state) else "",
         clear_url=url(search=None, page=None),
-        hidden=[(k, str(v)) for k, v in kept.items()],
+        hidden=_pairs(kept),
     )
+
+
+_SCANNED = "searched by reading every row; an index would help"
 
 
 def _empty_message(view: Any, state: ListState, is_narrowed: bool) -> str:
@@ -292,10 +462,14 @@ def _filter_groups(view: Any) -> list[c.FilterGroup]:
 def exported(view: Any) -> Iterator[Any]:
     """The instances of the list that the request describes, in its order, search and filters."""
     paths = [view._path(view._name(name)) for name, _ in view._export_columns]
-    filters = view._list_filters()
-    listing = view.get_listing(paths=paths, refine=view._refinement(filters))
+    filters = _flask_admin.list_filters(view)
+    offers = chooser.offers(view)
+    listing = view.get_listing(paths=paths, offers=offers, refine=view._refinement(filters))
     state = listing.parse(request.args, [name for name, _ in view._list_columns])
     state = dataclasses.replace(state, page=0, page_size=view.export_max_rows)
+    if state.refused:
+        # A list shows a note beside more rows than were asked for; a file would not.
+        raise InvalidRequest(state.refused[0])
     # The session of the request has ended by the time that a response is streamed.
     return _exported(view, listing, state, filters)
 

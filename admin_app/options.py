@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy import orm
 
-from admin_app import _flask_admin, forms
+from admin_app import _flask_admin, chooser, forms
 from admin_app.forms import widgets
 
 
@@ -24,18 +25,37 @@ class ModelOptions:
     form_extra_fields: Any = None
 
     column_display_pk = True
+    column_facets: Sequence[Any] | None = None
+    """What can be counted and chosen beside the list, in this order: columns, relationships, and
+    what is reached through relationships to one row. None chooses by type: enums, booleans, dates,
+    foreign keys, and what has few values. An empty list takes the facets away."""
     can_view_details = True
     can_set_page_size = True
     can_save_as_new = True
     """Whether the form of a row offers to save what it holds as a new row."""
     page_size = 50
     page_size_options: tuple[int, ...] = (20, 50, 100, 200)
+    column_editable_all = False
+    """Whether every plain column of the list can be edited where it stands, not only those of
+    `column_editable_list`: each that the form has, but for keys, JSON, files and collections."""
     named_filter_urls = True
     model_form_converter: Any = forms.ModelConverter
     inline_model_form_converter: Any = _flask_admin.InlineConverter
     form_excluded_columns: Any = None
     description: str | None = None
     """A sentence under the title of the list; the table's comment when there is none."""
+    search_help_text: str | None = None
+    """A sentence under the search box: what it finds, and how to ask."""
+
+    can_choose_columns = True
+    """Whether visitors may choose the columns of the list, their order and their width."""
+    column_choosable_list: Sequence[str] | None = None
+    """What they may choose besides the columns of the list, by dotted name; without it, whatever
+    they may read, also of the rows that it leads to. `column_exclude_list` is never on offer."""
+    columns_template = "admin/model/columns.html"
+    """The page that chooses the columns of the list."""
+    column_link_list: Sequence[str] | None = None
+    """The columns of the list that lead to the row; without it, its key and what it is called."""
 
     form_fieldsets: Any = None
     """The groups of the form: pairs of a title, or None, and the names of its fields; a tuple of
@@ -55,6 +75,19 @@ class ModelOptions:
     view_on_site: bool | Callable[[Any], str | None] = True
     """Whether pages of a row lead to its place on the public site, which the model's
     `get_absolute_url` tells; or a method that takes the row and tells it."""
+
+    def get_visible_columns(self) -> list[tuple[str, str]]:
+        """The columns that the list has for whom it is shown to, as pairs of name and label."""
+        return chooser.readable(self)
+
+    def get_search_condition(
+        self, search: str, condition: sa.ColumnElement[bool]
+    ) -> sa.ColumnElement[bool]:
+        """What rows of a list that is searched for ``search`` meet: ``condition``, or another.
+
+        Override it to find more, as by ``sa.or_(condition, …)``, or to find otherwise.
+        """
+        return condition
 
     def get_form_fieldsets(self, model: Any) -> Any:
         """The groups of the form of ``model``, which is None for a new row."""

@@ -14,13 +14,13 @@ import enum
 import functools
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 import sqlalchemy as sa
 from markupsafe import Markup, escape
 
-from admin_app import inspection, json_text, moments
+from admin_app import columns, inspection, json_text, moments
 from admin_app.as_stored import AsStored
 from admin_app.inspection import Path
 from admin_app.listing import ListedRow
@@ -35,6 +35,9 @@ TITLE_CUT = 600
 
 TOLD_CUT = 2000
 """Characters of a value of an unknown class that a page shows."""
+
+MEMBERS_SHOWN = 5
+"""Rows that a cell of a list names where it leads through a collection."""
 
 NONE = Markup('<span class="none" title="NULL">–</span>')
 YES = Markup('<span class="tag ok">yes</span>')
@@ -282,7 +285,12 @@ def value_renderer(
         return lambda row: render(formatter(row.instance), is_cut=is_cut)
     if choices:
         return lambda row: render(_choice(choices, get(row)), is_cut=is_cut)
-    if path.relationship is not None:
+    if path.is_to_many and path.relationship is not None and not path.relationship.uselist:
+        return _members_renderer(path, links, MEMBERS_SHOWN if is_cut else None)
+    if path.key in path.mapper.composites:
+        parts = inspection.composite_keys(path.mapper, path.key)
+        show: Callable[[Any], Markup] = functools.partial(_composite, parts, is_cut=is_cut)
+    elif path.relationship is not None:
         show = _relationship_renderer(path, links)
     elif path.column is not None and inspection.is_binary(path.column.type):
         return lambda row: size(_binary_size(row, path, get))
@@ -292,6 +300,9 @@ def value_renderer(
         show = by_type(path.column.type, is_cut=is_cut)
     else:
         show = functools.partial(render, is_cut=is_cut)
+        display = columns.shown_as(path)
+        if display is not None and display.empty is not None:
+            show = or_words(show, display.empty)
     if type_formatters:
         show = _with_type_formatters(show, type_formatters)
     elif path.column is not None and inspection.is_json(path.column.type):
@@ -300,6 +311,35 @@ def value_renderer(
     if target is not None:
         return _referred_renderer(path.name, target[0], links, lambda row: show(get(row)))
     return lambda row: show(get(row))
+
+
+def _members_renderer(path: Path, links: Links, limit: int | None) -> Renderer:
+    """The rows that a path through collections ends at, each leading to its page."""
+    assert path.relationship is not None
+    show = _row_renderer(path.relationship.mapper, links)
+
+    def render_rows(row: ListedRow) -> Markup:
+        found = [one for one in _members(row.instance, path) if one is not None]
+        more = " …" if limit is not None and len(found) > limit else ""
+        return Markup(", ").join(show(one) for one in found[:limit]) + more if found else NONE
+
+    return render_rows
+
+
+def or_words(show: Callable[[Any], Markup], words: str) -> Callable[[Any], Markup]:
+    """``show``, with ``words`` for a value that is None."""
+    none = Markup('<span class="none">%s</span>') % words
+    return lambda value: none if value is None else show(value)
+
+
+def _composite(keys: Sequence[str], value: Any, *, is_cut: bool) -> Markup:
+    """A ``composite()`` in its own words, or, where its class has none, by its parts."""
+    cls: Any = type(value)
+    if value is None or (cls.__str__, cls.__repr__) != (object.__str__, object.__repr__):
+        return render(value, is_cut=is_cut)
+    held = zip(keys, value.__composite_values__(), strict=True)
+    told = (f"{inspection.words(key)} {part}" for key, part in held if part is not None)
+    return render(", ".join(told) or None, is_cut=is_cut)
 
 
 def _referred_renderer(
@@ -385,7 +425,7 @@ def getter(path: Path) -> Callable[[ListedRow], Any]:
     """Reads the value of ``path`` from a row; a step that is None makes the whole None."""
     name, key = path.name, path.key
     if path.is_to_many:
-        return lambda row: _members(row.instance, path)
+        return lambda row: _joined(_members(row.instance, path))
     if not path.relationships:
         if path.relationship is not None and path.relationship.uselist:
             return lambda row: (
@@ -410,15 +450,25 @@ def _called(value: Any) -> Any:
     return value() if callable(value) and hasattr(value, "__func__") else value
 
 
-def _members(instance: Any, path: Path) -> str | None:
+def _joined(values: Sequence[Any]) -> str | None:
+    return ", ".join(map(str, values)) or None
+
+
+def _members(instance: Any, path: Path) -> list[Any]:
+    """What a path through collections leads to, in the order of these."""
     found: list[Any] = [instance]
     for relationship in path.relationships:
+        if relationship.lazy == "write_only":
+            return []
         reached: list[Any] = []
         for value in found:
             related = getattr(value, relationship.key)
-            reached += related if relationship.uselist else [related] if related is not None else []
+            if not relationship.uselist:
+                reached += [related] if related is not None else []
+            else:
+                reached += related.values() if isinstance(related, dict) else related
         found = reached
-    return ", ".join(str(_called(getattr(value, path.key))) for value in found) or None
+    return [_called(getattr(value, path.key)) for value in found]
 
 
 def is_numeric(path: Path) -> bool:

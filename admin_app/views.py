@@ -11,7 +11,7 @@ import functools
 import logging
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -32,13 +32,13 @@ from admin_app import (
     _flask_admin,
     as_stored,
     bulk,
-    cells,
     changes,
     chooser,
     columns,
     database,
     downloads,
     exports,
+    filter_pages,
     forms,
     inspection,
     layout,
@@ -47,16 +47,20 @@ from admin_app import (
     model_pages,
     pages,
     rendering,
+    saved_views,
     saving,
     subtypes,
 )
 from admin_app.actions import action
+from admin_app.cells import CellRoutes
 from admin_app.errors import Forbidden, InvalidRequest, NotFound
 from admin_app.inspection import Path
 from admin_app.listing import Listing, ListState, Order
+from admin_app.list_routes import ListRoutes
 from admin_app.lookups import LookupRoutes
 from admin_app.options import ModelOptions
 from admin_app.policy import Principal, Reach
+from admin_app.view_pages import SavedViewRoutes
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +83,7 @@ def end_with_request(app: flask.Flask, session: Any) -> None:
         app.teardown_appcontext(lambda error: session.remove())
 
 
-class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
+class ModelView(ModelOptions, LookupRoutes, CellRoutes, SavedViewRoutes, ListRoutes, FlaskAdminModelView):
     """The pages of one mapped class.
 
     Without any option it lists, shows, creates, edits and deletes rows of any mapped class. The
@@ -202,7 +206,7 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
         as_stored.tolerate(getattr(bind, "engine", bind), self.mapper)
         if not self.may("view") or not self.is_accessible():
             return self.inaccessible_callback(name, **kwargs) or flask.abort(403)
-        return None
+        return saved_views.enter(self, name)
 
     def inaccessible_callback(self, name: Any, **kwargs: Any) -> Any:
         """Send a stranger to sign in; tell everybody else that he may not."""
@@ -237,6 +241,9 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
     # Columns
 
     def _prettify_name(self, name: str) -> str:
+        display = chooser.display_of(self, name)
+        if display is not None and display.label:
+            return display.label
         return inspection.words(
             name.rpartition(".")[2] if name.count(".") == 0 else name.replace(".", " ")
         )
@@ -263,6 +270,14 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
             with_hidden=not self.ignore_hidden,
         )
 
+    def get_column_names(
+        self, only_columns: Iterable[Any], excluded_columns: Iterable[Any] | None
+    ) -> list[tuple[Any, str]]:
+        """Columns as pairs of name and label: by the names that an option gives, dots included."""
+        left_out = {self._name(c) for c in excluded_columns or ()}
+        names = [self._name(c) for c in only_columns]
+        return [(n, self.get_column_name(n)) for n in names if n not in left_out]
+
     def get_details_columns(self) -> list[tuple[Any, str]]:
         """Every attribute that can be shown, unless ``column_details_list`` names some."""
         names = self.column_details_list or [
@@ -273,7 +288,8 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
     def get_sortable_columns(self) -> dict[Any, Any]:
         """Names that a list may be ordered by, each with the paths that make the order."""
         if self.column_sortable_list is None:
-            return columns.sortable(self.mapper, [name for name, _ in self._list_columns])
+            names = [chooser.with_sort(self, name) for name, _ in self._list_columns]
+            return columns.sortable(self.mapper, names)
         return columns.sortable(self.mapper, self.column_sortable_list)
 
     def _name(self, attribute: Any) -> str:
@@ -290,14 +306,15 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
             names = columns.searchable(self.mapper)
         else:
             names = []
-        self._search_paths = [inspection.resolve(self.mapper, n) for n in names]
+        self._searched = listing.search_fields(self.mapper, names)
         return bool(names)
 
     def search_placeholder(self) -> str | None:
         """The words in the empty search box."""
         if not self.column_searchable_list:
             return f"Search {str(self.name).lower()}"
-        names = [self.get_column_name(self._name(n)) for n in self.column_searchable_list]
+        names = [self._name(n).lstrip("^=@") for n in self.column_searchable_list]
+        names = [self.get_column_name(n) for n in names]
         return ", ".join(str(n) for n in names)
 
     # Rows
@@ -338,12 +355,16 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
             scope=self._scope(),
             criteria=criteria,
             columns=paths,
-            searchable=self._search_paths,
-            sortable=self._sorts(),
+            searchable=self._searched,
+            indexes=functools.partial(listing.known_indexes, self.get_session(), self.mapper),
+            search_hook=self.get_search_condition,
+            sortable=self._sorts(kwargs.get("offers")),
             default_order=self._default_orders(),
             page_size=size,
             page_sizes=self.page_size_options if self.can_set_page_size else (),
             reach=self.reach(),
+            dialect=self.dialect_name(),
+            filterable=filter_pages.allowed(self),
             **kwargs,
         )
 
@@ -358,12 +379,14 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
         named = self._get_default_order_names()
         return [Order(self._name(key), bool(descending)) for key, descending in named]
 
-    def _sorts(self) -> dict[str, Sequence[Path]]:
+    def _sorts(self, offers: columns.Offers | None = None) -> Mapping[str, Sequence[Path]]:
         """What a list may be ordered by; the default order may use what the visitor may not."""
         sorts = dict(self._sortable_columns)
         for key, _ in self._get_default_order_names():
             sorts.setdefault(self._name(key), [inspection.resolve(self.mapper, self._name(key))])
-        return sorts
+        if offers is None or self.column_sortable_list is not None:
+            return sorts
+        return columns.Sorts(sorts, offers)
 
     def _get_default_order_names(self) -> list[tuple[Any, bool]]:
         return _flask_admin.default_order(self) or []
@@ -394,9 +417,6 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
 
     def _refinement(self, filters: Sequence[Any] | None) -> Any:
         return functools.partial(_flask_admin.apply_filters, self, filters) if filters else None
-
-    def _list_filters(self) -> list[Any]:
-        return _flask_admin.list_filters(self)
 
     def get_pk_value(self, model: Any) -> str:
         """The identity of ``model`` as it stands in URLs."""
@@ -484,7 +504,7 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
 
     def _renderer(self, path: Path, *, is_list: bool) -> rendering.Renderer:
         formatters = self.column_formatters if is_list else self.column_formatters_detail
-        formatter = (formatters or {}).get(path.name)
+        formatter = (formatters or {}).get(path.name) or chooser.formatter(self, path.name)
         types = self.column_type_formatters if is_list else self.column_type_formatters_detail
         return rendering.value_renderer(
             path,
@@ -632,11 +652,6 @@ class ModelView(ModelOptions, LookupRoutes, FlaskAdminModelView):
     def action_view(self) -> Any:
         """Run an action over the ticked rows, or ask first."""
         return self._begin() or self.handle_action()
-
-    @expose("/ajax/update/", methods=("POST",))
-    def ajax_update(self) -> ResponseReturnValue:
-        """Save one or more cells of ``column_editable_list``."""
-        return cells.update(self)
 
     @expose("/export/<export_type>/")
     def export(self, export_type: str) -> ResponseReturnValue:

@@ -12,6 +12,7 @@ there is ignored and said so in `ListState.notes`. Nothing of the web is known h
 
 from __future__ import annotations
 
+from admin_app.listing.indexes import of as known_indexes
 from admin_app.listing.loading import (
     form_options,
     label_options,
@@ -21,10 +22,12 @@ from admin_app.listing.loading import (
     members_count,
 )
 from admin_app.listing.rows import Listing
-from admin_app.listing.state import COUNT_LIMIT, Count, ListedRow, ListState, Order, Page
+from admin_app.listing.searching import fields as search_fields
+from admin_app.listing.state import COUNT_LIMIT, Chosen, Count, ListedRow, ListState, Order, Page
 
 __all__ = [
     "COUNT_LIMIT",
+    "Chosen",
     "Count",
     "ListState",
     "ListedRow",
@@ -32,9 +35,11 @@ __all__ = [
     "Order",
     "Page",
     "form_options",
+    "known_indexes",
     "label_options",
     "load_chains",
     "load_options",
     "members",
     "members_count",
+    "search_fields",
 ]

@@ -7,13 +7,18 @@ set aside and told in ``ListState.notes``.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, Protocol
 
-from admin_app import inspection
+from sqlalchemy import orm
+
+from admin_app import filters, inspection
+from admin_app.columns import Offers
+from admin_app.filters import Group
 from admin_app.inspection import Path
 from admin_app.listing import searching
-from admin_app.listing.state import ListState, Order
+from admin_app.listing.state import Chosen, ListState, Order
+from admin_app.policy import Reach
 
 
 class Asked(Protocol):
@@ -22,11 +27,21 @@ class Asked(Protocol):
     @property
     def sortable(self) -> Mapping[str, Sequence[Path]]: ...
     @property
+    def mapper(self) -> orm.Mapper[Any]: ...
+    @property
+    def reach(self) -> Reach: ...
+    @property
+    def dialect(self) -> str: ...
+    @property
+    def filterable(self) -> Iterable[str] | None: ...
+    @property
     def page_size(self) -> int: ...
     @property
     def page_sizes(self) -> Sequence[int]: ...
     @property
     def max_page_size(self) -> int: ...
+    @property
+    def offers(self) -> Offers | None: ...
 
 
 def parse(listing: Asked, args: Mapping[str, str], positions: Sequence[str] = ()) -> ListState:
@@ -34,16 +49,38 @@ def parse(listing: Asked, args: Mapping[str, str], positions: Sequence[str] = ()
 
     ``sort`` is a comma-separated list of names, ``-`` before a name turns it round; a number
     is understood as a position in ``positions``, and ``desc`` as its direction, as in links of
-    Flask-Admin. ``page`` counts from 0. Arguments without meaning become notes; InvalidRequest
-    only for a search text that no database could take.
+    Flask-Admin. ``page`` counts from 0, or is ``last``; ``after`` and ``before`` name a row by what
+    the list is ordered by, ``at`` a value of the first key. Arguments without meaning become notes;
+    InvalidRequest only for a search text that no database could take.
     """
     notes: list[str] = []
+    wanted = _filters(listing, args, notes)
+    refused = tuple(notes)
     return ListState(
         search=searching.cleaned(args.get("search", ""), notes),
         order=_order(listing, args, positions, notes),
-        page=_page(args.get("page", ""), notes),
+        **_place(args, notes),
+        is_counted=args.get("count") == "exact",
         page_size=_page_size(listing, args.get("page_size", "")),
+        columns=chosen(listing.offers, args.get("columns", ""), notes),
+        facets=_facets(args.get("facets", "")),
+        filters=wanted,
+        refused=refused,
         notes=tuple(notes),
+    )
+
+
+def _filters(listing: Asked, args: Mapping[str, str], notes: list[str]) -> Group:
+    """The filters; arguments of a request may be there several times, those of a dict may not."""
+    lists = getattr(args, "lists", None)
+    pairs = args.items() if lists is None else ((k, v) for k, vs in lists() for v in vs)
+    return filters.parse(
+        pairs,
+        listing.mapper,
+        listing.reach,
+        notes,
+        dialect=listing.dialect,
+        allowed=listing.filterable,
     )
 
 
@@ -52,18 +89,43 @@ def _order(
 ) -> tuple[Order, ...]:
     order: list[Order] = []
     for name in filter(None, args.get("sort", "").split(",")[:10]):
+        name, _, position = name.partition(":")
         key, descending = name.removeprefix("-"), name.startswith("-")
         if key.isascii() and key.isdigit() and key not in listing.sortable:
             index = int(key[:4])
             key = positions[index] if index < len(positions) else key
         if args.get("desc", "") not in ("", "0"):
             descending = True
-        if key in listing.sortable:
+        if key in listing.sortable and _may_be_read(listing, listing.sortable[key]):
             if all(o.key != key for o in order):
-                order.append(Order(key, descending))
+                order.append(Order(key, descending, _NULLS.get(position)))
         else:
             notes.append(f"The list cannot be ordered by “{inspection.shorten(key)}”.")
     return tuple(order)
+
+
+_NULLS: dict[str, Literal["first", "last"]] = {"nulls_first": "first", "nulls_last": "last"}
+
+
+def _may_be_read(listing: Asked, paths: Sequence[Path]) -> bool:
+    """Whether the principal may read all that an order would tell of."""
+    for path in paths:
+        for step in path.steps:
+            if not listing.reach.may_read(step.mapper):
+                return False
+        if not listing.reach.may_read(path.mapper, path.key):
+            return False
+    return True
+
+
+def _place(args: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
+    """Which page is asked for: by the row before or behind it, by a value, or by its number."""
+    for name in ("after", "before", "at"):
+        if text := args.get(name, ""):
+            return {name: text}
+    if args.get("page") == "last":
+        return {"is_last": True}
+    return {"page": _page(args.get("page", ""), notes)}
 
 
 def _page(text: str, notes: list[str]) -> int:
@@ -81,3 +143,30 @@ def _page_size(listing: Asked, text: str) -> int:
         if size in listing.page_sizes or 0 < size <= listing.page_size:
             return min(size, listing.max_page_size)
     return listing.page_size
+
+
+def _facets(text: str) -> tuple[str, ...] | None:
+    """The names of facets to show more of, out of ``1`` or ``status,customer``; None without."""
+    names = [name for name in text.split(",")[:20] if name]
+    return tuple(dict.fromkeys(n for n in names if n != "1")) if names else None
+
+
+MOST_COLUMNS = 60
+
+WIDTHS = range(40, 1001)
+"""Pixels that a column may be wide."""
+
+
+def chosen(offers: Offers | None, text: str, notes: list[str]) -> tuple[Chosen, ...]:
+    """The columns that ``text`` names, of those on offer: ``id,status:90,customer.country``."""
+    if offers is None or not text:
+        return ()
+    found: dict[str, Chosen] = {}
+    for part in filter(None, text.split(",")[:MOST_COLUMNS]):
+        name, _, width = part.partition(":")
+        if offers.path(name) is None:
+            notes.append(f"There is no column “{inspection.shorten(name)}” to show.")
+            continue
+        is_width = re.fullmatch(r"[0-9]{1,4}", width) and int(width) in WIDTHS
+        found.setdefault(name, Chosen(name, int(width) if is_width else None))
+    return tuple(found.values())

@@ -27,20 +27,35 @@ def members_count(entity: Any, relationship: orm.RelationshipProperty[Any]) -> s
     )
 
 
-def members(session: AnySession, instance: Any, key: str, limit: int) -> list[Any]:
-    """At most ``limit`` members of the collection ``key`` of ``instance``, by key, with labels."""
+def members(
+    session: AnySession, instance: Any, key: str, limit: int, far_key: str | None = None
+) -> list[Any]:
+    """At most ``limit`` members of the collection ``key`` of ``instance``, by key, with labels.
+
+    ``far_key`` names a to-one relationship of the members that is loaded along with them.
+    """
     mapper = sa.inspect(instance).mapper
-    target = inspection.relationships(mapper)[key].mapper
+    relationship = inspection.relationships(mapper)[key]
+    target = relationship.mapper
+    if relationship.direction is orm.RelationshipDirection.MANYTOONE:
+        local = (inspection.key_of(mapper, column) for column in relationship.local_columns)
+        if any(name is not None and getattr(instance, name) is None for name in local):
+            return []
     statement = (
         sa.select(target.class_)
         .where(orm.with_parent(instance, getattr(mapper.class_, key)))
         .options(*label_options(target))
+        .options(*([] if far_key is None else _far_options(target, far_key)))
         .order_by(*(getattr(target.class_, k) for k in inspection.identity_keys(target)))
         .limit(limit)
     )
     found = list(session.scalars(statement).unique())
     load_chains(session, found)
     return found
+
+
+def _far_options(mapper: orm.Mapper[Any], key: str) -> list[Any]:
+    return _label_path_options(None, mapper.class_, inspection.relationships(mapper)[key])
 
 
 def load_chains(session: AnySession, instances: Iterable[Any]) -> None:
@@ -96,7 +111,10 @@ def load_options(mapper: orm.Mapper[Any], paths: Iterable[Path]) -> list[Any]:
     options: list[Any] = []
     shown: set[str] = set()
     for path in paths:
-        if path.is_to_many or not all(map(inspection.is_joinable, path.steps)):
+        if not all(map(inspection.is_joinable, path.steps)):
+            continue
+        if path.is_to_many:
+            options.extend(_members_options(mapper, path))
             continue
         option: Any = None
         entity: Any = mapper.class_
@@ -106,8 +124,10 @@ def load_options(mapper: orm.Mapper[Any], paths: Iterable[Path]) -> list[Any]:
             entity = relationship.mapper.class_
         if path.relationship is not None and inspection.is_to_one(path.relationship):
             options.extend(_label_path_options(option, entity, path.relationship))
-        elif option is not None:
-            options.append(option)
+        elif path.column is not None and option is not None:
+            options.append(option.load_only(getattr(entity, path.key)))
+        elif path.column is None and path.relationship is None:
+            options.extend(_computed_options(option, path, entity))
         if not path.relationships:
             shown.add(path.key)
     for column in inspection.columns(mapper).values():
@@ -116,6 +136,25 @@ def load_options(mapper: orm.Mapper[Any], paths: Iterable[Path]) -> list[Any]:
         elif column.is_deferred and column.key in shown:
             options.append(orm.undefer(getattr(mapper.class_, column.key)))
     return options
+
+
+def _members_options(mapper: orm.Mapper[Any], path: Path) -> list[Any]:
+    """Loader options for a path through collections: one statement for each, whatever the rows."""
+    option: Any = orm
+    entity: Any = mapper.class_
+    for relationship in path.relationships:
+        if relationship.lazy in ("dynamic", "write_only"):
+            return []
+        attribute = getattr(entity, relationship.key)
+        option = (
+            option.selectinload(attribute) if relationship.uselist else option.joinedload(attribute)
+        )
+        entity = relationship.mapper.class_
+    if path.relationship is not None and inspection.is_to_one(path.relationship):
+        return _label_path_options(option, entity, path.relationship)
+    if path.column is not None and not path.column.is_expression:
+        return [option.load_only(getattr(entity, path.key))]
+    return [option]
 
 
 def form_options(mapper: orm.Mapper[Any], keys: Iterable[str]) -> list[Any]:
@@ -184,7 +223,26 @@ def _own_options(option: Any, mapper: orm.Mapper[Any], entity: Any) -> list[Any]
         for c in inspection.columns(mapper).values()
         if inspection.is_binary(c.type)
     ]
-    for need in inspection.label(mapper).needs:
+    return options + _need_options(option, mapper, entity, inspection.label(mapper).needs)
+
+
+def _computed_options(option: Any, path: Path, entity: Any) -> list[Any]:
+    """What a property, hybrid or method at the end of ``path`` will ask for, as its code tells."""
+    options = [
+        # Another column of the same related row may have asked for itself alone.
+        option.undefer(getattr(entity, column.key))
+        for column in inspection.columns(path.mapper).values()
+        if option is not None and not column.is_deferred and not inspection.is_binary(column.type)
+    ]
+    needs = inspection.computed_needs(path.mapper, path.key)
+    return options + _need_options(option or orm, path.mapper, entity, needs)
+
+
+def _need_options(
+    option: Any, mapper: orm.Mapper[Any], entity: Any, needs: Iterable[tuple[str, ...]]
+) -> list[Any]:
+    options: list[Any] = []
+    for need in needs:
         current, at, owner = option, mapper, entity
         for key in need:
             relationship = inspection.relationships(at).get(key)

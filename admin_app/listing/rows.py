@@ -10,9 +10,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from admin_app import inspection
+from admin_app import database, filters, inspection
+from admin_app.columns import Offers
+from admin_app.filters import EVERYTHING, Group
 from admin_app.inspection import Path
-from admin_app.listing import arguments, searching
+from admin_app.listing import arguments, counting, reading, searching
+from admin_app.listing.indexes import Facts
 from admin_app.listing.loading import (
     AnySession,
     Statement,
@@ -22,7 +25,7 @@ from admin_app.listing.loading import (
     load_options,
     members_count,
 )
-from admin_app.listing.ordering import sort_expressions
+from admin_app.listing.ordering import ordering
 from admin_app.listing.state import COUNT_LIMIT, Count, ListedRow, ListState, Order, Page
 from admin_app.policy import Reach
 
@@ -38,14 +41,18 @@ class Listing:
     ``columns`` are the paths that will be shown. ``sortable`` maps names to the paths to order by;
     ``default_order`` is used when a state names none, and the primary key always comes last, so
     that the order is total. ``refine`` narrows further (filters of Flask-Admin). ``reach`` is asked
-    before a name of a URL is followed.
+    before a name of a URL is followed. ``offers`` are the columns that a URL may choose; without
+    them it may not. ``indexes`` tells a search which indexes its tables have; ``search_hook`` makes
+    another condition of the text that is searched for and of what would be searched by itself.
+    ``dialect`` is SQLAlchemy's name of the database; ``filterable`` are the paths through
+    relationships that a URL may filter by, None for all of them.
     """
 
     mapper: orm.Mapper[Any]
     scope: Statement | None = None
     criteria: Sequence[sa.ColumnElement[bool]] = ()
     columns: Sequence[Path] = ()
-    searchable: Sequence[Path] = ()
+    searchable: Sequence[searching.Field] = ()
     sortable: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     default_order: Sequence[Order] = ()
     page_size: int = 50
@@ -53,6 +60,11 @@ class Listing:
     max_page_size: int = 1_000
     refine: Callable[[Statement], Statement] | None = None
     reach: Reach = Reach()
+    offers: Offers | None = None
+    indexes: Callable[[Iterable[sa.Table]], Facts | None] | None = None
+    dialect: str = ""
+    filterable: Iterable[str] | None = None
+    search_hook: Callable[[str, sa.ColumnElement[bool]], sa.ColumnElement[bool]] | None = None
 
     @property
     def model(self) -> type[Any]:
@@ -64,41 +76,70 @@ class Listing:
 
     # Statements
 
-    def base(self, search: str = "") -> Statement:
-        """The rows in scope that match ``search``: no order, no limit, nothing loaded beside."""
+    def base(self, search: str = "", wanted: Group = EVERYTHING) -> Statement:
+        """The rows in scope that match ``search`` and the filters ``wanted``.
+
+        No order, no limit, nothing loaded beside.
+        """
         statement = sa.select(self.model) if self.scope is None else self.scope
         for criterion in self.criteria:
             statement = statement.where(criterion)
         if self.refine is not None:
             statement = self.refine(statement)
-        for word in searching.words(search):
-            statement = statement.where(self._matches(word))
+        if wanted:
+            criterion = filters.criterion(wanted, self.model, self.reach, self.dialect)
+            statement = statement.where(criterion)
+        words = searching.words(search)
+        if words:
+            found = self.searched.condition(words)
+            if self.search_hook is not None:
+                found = self.search_hook(search, found)
+            statement = statement.where(found)
         return statement
+
+    @property
+    def searched(self) -> searching.Search:
+        """What a search looks into, with what the database tells of its indexes."""
+        tables = searching.tables(self.mapper, self.searchable)
+        facts = None if self.indexes is None else self.indexes(tables)
+        return searching.Search(self.mapper, self.searchable, self.reach, facts)
+
+    def asked(self, state: ListState) -> Statement:
+        """All rows that ``state`` asks for, on whatever page: no order, no limit."""
+        return self.base(state.search, state.filters)
+
+    def reads_every_row(self, session: AnySession, state: ListState) -> bool:
+        """Whether a search reads a large table from end to end, for want of an index."""
+        wanted = searching.words(state.search)
+        if not wanted or self.indexes is None:
+            return False
+        searched = self.searched
+        if not searched.is_large or searched.is_served(wanted):
+            return False
+        if not state.filters:
+            return True
+        # A filter may lead to few rows.
+        plan = database.plan_of(session, self.base(state.search, state.filters), self.mapper)
+        name = getattr(self.mapper.local_table, "name", "")
+        return plan is None or any(n.is_scan and n.table == name for n in plan.nodes)
 
     def statement(self, state: ListState) -> Statement:
-        """The rows of one page, with one row more than it shows, so that a next page is known."""
-        statement = self.ordered(self.base(state.search), state.order)
-        statement = self._with_extras(statement)
+        """The rows of a numbered page, and one more, so that a next page is known."""
+        statement = self._with_extras(self.ordered(self.asked(state), state.order))
         return statement.limit(state.page_size + 1).offset(state.page * state.page_size)
 
-    def ordered(self, statement: Statement, order: Sequence[Order]) -> Statement:
+    def ordered(
+        self, statement: Statement, order: Sequence[Order], dialect: str = ""
+    ) -> Statement:
         """``statement`` in ``order``, or in the default order, made total by the primary key."""
-        statement = statement.order_by(None)
-        named: set[str] = set()
-        for item in order or self.default_order:
-            for path in self.sortable.get(item.key, ()):
-                statement, expressions = sort_expressions(statement, self.model, path)
-                for expression in expressions:
-                    statement = statement.order_by(
-                        expression.desc() if item.descending else expression.asc()
-                    )
-                if not path.relationships:
-                    named.add(path.key)
-        for key in inspection.identity_keys(self.mapper):
-            column = inspection.columns(self.mapper)[key]
-            if key not in named and inspection.is_orderable(column.type):
-                statement = statement.order_by(getattr(self.model, key))
-        return statement
+        orders = order or self.default_order
+        return ordering(self.mapper, orders, self.sortable, dialect).applied(statement)
+
+    @property
+    def reads_more(self) -> bool:
+        """Whether the columns show what is not in the table of the rows."""
+        is_joined = any(path.steps for path in self.columns)
+        return is_joined or bool(self._extras() or self._referred())
 
     def _with_extras(self, statement: Statement, *, is_whole: bool = False) -> Statement:
         """``statement`` with all that `columns` show, in further columns and by loader options."""
@@ -147,22 +188,13 @@ class Listing:
     # Execution
 
     def page(self, session: AnySession, state: ListState, count: bool = True) -> Page:
-        """The rows of ``state``; counting them takes a statement unless the rows tell already."""
-        found = session.execute(self.statement(state)).all()
-        # A row of a view whose every column is NULL has no identity, thus no instance.
-        rows = [self._listed(r) for r in found[: state.page_size] if r[0] is not None]
-        load_chains(session, self._labelled(rows))
-        has_next = len(found) > state.page_size
-        total: Count | None = None
-        if not has_next and (rows or state.page == 0):
-            total = Count(state.page * state.page_size + len(rows))
-        elif count:
-            total = self.count(session, state.search)
-        return Page(rows, has_next, total)
+        """The rows of ``state``, and, if ``count`` asks for it, how many there are in all."""
+        return reading.page(self, session, state, count=count)
 
     def stream(self, session: AnySession, state: ListState) -> Iterator[Any]:
         """The instances of ``state``, read in pieces; a page size of 0 means all of them."""
-        statement = self.ordered(self.base(state.search), state.order)
+        dialect = session.get_bind(mapper=self.mapper).dialect.name
+        statement = self.ordered(self.asked(state), state.order, dialect)
         statement = statement.options(*load_options(self.mapper, self.columns))
         if state.page_size:
             statement = statement.limit(state.page_size)
@@ -174,18 +206,13 @@ class Listing:
         session: AnySession,
         search: str = "",
         limit: int | None = COUNT_LIMIT,
+        wanted: Group = EVERYTHING,
     ) -> Count:
-        """The number of rows matching ``search``, counted no further than ``limit``."""
+        """The number of rows matching ``search`` and ``wanted``, counted up to ``limit``."""
         keys = [getattr(self.model, k) for k in inspection.identity_keys(self.mapper)]
-        inner = (
-            self.base(search).order_by(None).with_only_columns(*keys, maintain_column_froms=True)
-        )
-        if limit is not None:
-            inner = inner.limit(limit + 1)
-        number = session.scalar(sa.select(sa.func.count()).select_from(inner.subquery())) or 0
-        if limit is not None and number > limit:
-            return Count(limit, is_exact=False)
-        return Count(number)
+        rows = self.base(search, wanted).order_by(None)
+        rows = rows.with_only_columns(*keys, maintain_column_froms=True)
+        return counting.limited(session, self.mapper, rows, limit)
 
     def lookup(
         self,
@@ -231,6 +258,32 @@ class Listing:
             found = session.execute(statement).first()
             return None if found is None else self._listed(found)
         return None
+
+    def rows_of(
+        self, session: AnySession, identities: Sequence[Sequence[Any]], *, lock: bool = False
+    ) -> list[ListedRow]:
+        """The rows in scope with these identities, by key, and all that `columns` need.
+
+        ``lock`` reads them afresh, FOR UPDATE where the database has it.
+        """
+        if not identities:
+            return []
+        keys = [getattr(self.model, k) for k in inspection.identity_keys(self.mapper)]
+        criterion = (
+            keys[0].in_([i[0] for i in identities])
+            if len(keys) == 1
+            else sa.tuple_(*keys).in_([tuple(i) for i in identities])
+        )
+        statement = self.ordered(self._with_extras(self.base()).where(criterion), ())
+        if lock:
+            # Always in the order of the keys: two who lock the same rows cannot block each other.
+            statement = statement.order_by(None).order_by(*keys).with_for_update(of=self.model)
+            statement = statement.execution_options(populate_existing=True)
+        with _unreadable_keys(session):
+            rows = [self._listed(r) for r in session.execute(statement) if r[0] is not None]
+            load_chains(session, self._labelled(rows))
+            return rows
+        return []
 
     def having(self, session: AnySession, key: str, value: Any) -> list[Any]:
         """The instances in scope whose attribute ``key`` has ``value``."""
@@ -284,16 +337,6 @@ class Listing:
             is_rounded = isinstance(attribute.type, sa.REAL | sa.FLOAT) and value is not None
             criteria.append(attribute == (sa.cast(value, attribute.type) if is_rounded else value))
         return criteria
-
-    # Search
-
-    def _matches(self, word: str) -> sa.ColumnElement[bool]:
-        conditions = [
-            condition
-            for path in self.searchable
-            if (condition := searching.condition(self.model, path, word)) is not None
-        ]
-        return sa.or_(*conditions) if conditions else sa.false()
 
 
 @contextlib.contextmanager
