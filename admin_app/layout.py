@@ -53,7 +53,7 @@ def _name(key: Any) -> str:
 def fieldsets(view: Any, given: Any) -> list[Fieldset]:
     """``form_fieldsets`` as written by a host, read; ConfigurationError where it has no sense."""
     try:
-        return [_fieldset(*entry) for entry in given or ()]
+        return [_fieldset(view.mapper, *entry) for entry in given or ()]
     except (TypeError, KeyError, ValueError) as error:
         raise ConfigurationError(
             f"{type(view).__name__}.form_fieldsets must be a list of a title and its fields: "
@@ -61,13 +61,18 @@ def fieldsets(view: Any, given: Any) -> list[Fieldset]:
         ) from error
 
 
-def _fieldset(title: Any, given: Any) -> Fieldset:
+def _fieldset(mapper: orm.Mapper[Any], title: Any, given: Any) -> Fieldset:
     options = given if isinstance(given, Mapping) else {"fields": given}
     fields = options["fields"]
     if isinstance(fields, str):
         raise TypeError(fields)
     rows = tuple(
-        tuple(map(_name, row)) if isinstance(row, tuple | list) else (_name(row),) for row in fields
+        tuple(
+            part
+            for key in map(_name, row if isinstance(row, tuple | list) else (row,))
+            for part in inspection.composite_keys(mapper, key) or (key,)
+        )
+        for row in fields
     )
     description = options.get("description")
     return Fieldset(
@@ -107,6 +112,7 @@ def _is_attribute(mapper: orm.Mapper[Any], key: str) -> bool:
         key in inspection.columns(mapper)
         or key in inspection.relationships(mapper)
         or key in mapper.synonyms
+        or inspection.is_hybrid(mapper, key)
         or inspection.is_association_proxy(mapper, key)
     )
 
@@ -175,6 +181,8 @@ def prepare(view: Any, form: Any, model: Any) -> None:
     Before it is validated, so that what is left out or is text cannot be sent.
     """
     readonly = [_name(key) for key in view.get_form_readonly_columns(model) or ()]
+    drawn = [_key(form, f) for f in form if isinstance(f, widgets.ShownField)]
+    readonly += [key for key in drawn if key not in readonly]
     named = [key for one in _own_fieldsets(view, model) for key in one.keys]
     if named:
         for name, field in list(form._fields.items()):

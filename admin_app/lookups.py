@@ -96,9 +96,11 @@ class RowLookup:
         """The instance whose attribute ``key``, which is unique, has ``value``, if in reach."""
         return self.listing().having(self.view.get_session(), key, value)
 
-    def members(self, instance: Any, key: str, limit: int) -> list[Any]:
-        """At most ``limit`` members of the collection ``key`` of ``instance``."""
-        return listings.members(self.view.get_session(), instance, key, limit)
+    def members(
+        self, instance: Any, key: str, limit: int, far_key: str | None = None
+    ) -> list[Any]:
+        """At most ``limit`` members of the collection ``key``, with their ``far_key`` loaded."""
+        return listings.members(self.view.get_session(), instance, key, limit, far_key)
 
 
 class LookupRoutes:
@@ -108,9 +110,14 @@ class LookupRoutes:
     parent_view: Any
     _lookups: dict[str, RowLookup]
 
-    def lookup_for(self, relationship: orm.RelationshipProperty[Any]) -> RowLookup:
-        """Where a form finds rows for ``relationship``; remembered under its name in URLs."""
-        name = reference = relationship.key
+    def lookup_for(
+        self, relationship: orm.RelationshipProperty[Any], field: str | None = None
+    ) -> RowLookup:
+        """Where a form finds rows for ``relationship``; remembered under its name in URLs.
+
+        ``field`` is the name of the form's field where it differs: an association proxy.
+        """
+        name = reference = field or relationship.key
         known = self.mapper if self.parent_view is None else self.parent_view.mapper
         if relationship.parent is not known and not known.isa(relationship.parent):
             owner = relationship.parent.class_.__name__

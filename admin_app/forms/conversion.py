@@ -12,10 +12,12 @@ from flask_admin import form as flask_admin_form
 from flask_admin.contrib.sqla.form import AdminModelConverter
 from markupsafe import escape
 from sqlalchemy import orm
+from sqlalchemy.ext.associationproxy import AssociationProxyInstance
+from sqlalchemy.ext.hybrid import hybrid_property
 from wtforms.fields.core import UnboundField
 
 from admin_app import constraints, inspection
-from admin_app.errors import InvalidRequest
+from admin_app.errors import ConfigurationError, InvalidRequest
 from admin_app.forms.by_type import choices_for, codec_by_dialect, is_password
 from admin_app.forms.codecs import TextCodec
 from admin_app.forms.fields import (
@@ -26,7 +28,8 @@ from admin_app.forms.fields import (
     ReadOnlyField,
 )
 from admin_app.forms.model_form import ModelFormMixin
-from admin_app.forms.pickers import KeyPickerField, Lookup, PickerField
+from admin_app.forms.pickers import KeyPickerField, Lookup, PickerField, ProxyPickerField
+from admin_app.forms.widgets import ShownField
 
 
 class ModelConverter(AdminModelConverter):
@@ -47,14 +50,17 @@ class ModelConverter(AdminModelConverter):
         field_args: Mapping[str, Any] | None,
         hidden_pk: bool,
     ) -> Any:
-        if not isinstance(prop, orm.ColumnProperty | orm.RelationshipProperty):
-            given: Any = field_args or {}
-            return super().convert(model, mapper, name, prop, given, hidden_pk)
         kwargs: dict[str, Any] = {"validators": [], "filters": [], **(field_args or {})}
         kwargs["validators"] = list(kwargs["validators"])
-        kwargs.setdefault("label", self._label(name, prop))
+        kwargs.setdefault("label", self.label_of(name, prop))
         if isinstance(prop, orm.RelationshipProperty):
             return self._relationship(mapper, prop, kwargs)
+        if isinstance(prop, hybrid_property):
+            return self._hybrid(mapper, name, prop, kwargs)
+        if isinstance(prop, AssociationProxyInstance):
+            return self._proxy(mapper, name, prop, kwargs)
+        if not isinstance(prop, orm.ColumnProperty):
+            return None
         column = inspection.columns(mapper).get(prop.key)
         if column is None:
             return None
@@ -76,7 +82,8 @@ class ModelConverter(AdminModelConverter):
             )
         return self._column(mapper, column, kwargs)
 
-    def _label(self, key: str, prop: Any) -> str:
+    def label_of(self, key: str, prop: Any) -> str:
+        """What the field of the attribute ``key`` is called."""
         labels = getattr(self.view, "column_labels", None) or {}
         # A picker for customer_id is called «Customer»; a key that is typed is the id that it is.
         is_key = isinstance(prop, orm.ColumnProperty) and not any(
@@ -139,7 +146,13 @@ class ModelConverter(AdminModelConverter):
             return CheckboxField(**kwargs)
         choices = choices_for(type_)
         if choices is not None:
-            return ChoiceField(options=choices[0], text_of=choices[1], **common, **kwargs)
+            return ChoiceField(
+                options=choices[0],
+                text_of=choices[1],
+                aliases=_stored_texts(type_),
+                **common,
+                **kwargs,
+            )
         target = self._key_target(mapper, column)
         if target is not None:
             return KeyPickerField(
@@ -172,10 +185,82 @@ class ModelConverter(AdminModelConverter):
         self, mapper: orm.Mapper[Any], column: inspection.Column
     ) -> tuple[Lookup, str] | None:
         """Where to pick the value of a foreign key without relationship from, and what to take."""
-        target = inspection.referred(mapper, column.key)
+        is_mapped = column.key in inspection.columns(mapper)
+        target = inspection.referred(mapper, column.key) if is_mapped else None
         if target is None or not hasattr(self.view, "lookup_for_table"):
             return None
         return self.view.lookup_for_table(*target), target[1]
+
+    def _hybrid(
+        self,
+        mapper: orm.Mapper[Any],
+        key: str,
+        prop: hybrid_property[Any],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """A field for a hybrid that has a setter; None for one that is shown only.
+
+        Its type is that of its expression, unless ``form_overrides`` names a field for it.
+        """
+        if prop.fset is None:
+            return None
+        kwargs["description"] = escape(self._get_description(key, kwargs) or "")  # type: ignore[arg-type]
+        override = self._get_field_override(key)
+        if override is not None:
+            kwargs["validators"].append(wtforms.validators.Optional())
+            return override(**kwargs)
+        try:
+            found = getattr(mapper.class_, key)
+            expression = getattr(found, "expression", found)
+        except Exception:  # the host's own code, which may know no expression
+            return None
+        if not isinstance(expression, sa.ColumnElement):
+            return None
+        column = inspection.Column(
+            key=key,
+            column=expression,
+            is_expression=False,
+            is_primary_key=False,
+            is_deferred=False,
+            is_readonly=False,
+        )
+        field = self._column(mapper, column, kwargs)
+        if field.field_class is ReadOnlyField:
+            return None
+        # What is left blank leaves the hybrid alone; no default of a database stands behind it.
+        return UnboundField(field.field_class, *field.args, **{**field.kwargs, **_AS_TYPED})
+
+    def _proxy(
+        self,
+        mapper: orm.Mapper[Any],
+        key: str,
+        proxy: AssociationProxyInstance[Any],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """A picker for the far rows of a collection of association objects; else None.
+
+        A proxy to anything else is shown: what stands behind it is edited where it stands.
+        """
+        near = inspection.relationships(mapper).get(proxy.target_collection)
+        far = near and inspection.relationships(near.mapper).get(proxy.value_attr)
+        if near is None or far is None or not near.uselist or far.uselist or near.viewonly:
+            return None
+        if far.viewonly or near.lazy in ("dynamic", "write_only"):
+            return None
+        kwargs["description"] = escape(self._get_description(key, kwargs) or "")  # type: ignore[arg-type]
+        override = self._get_field_override(key)
+        if override is not None:
+            return override(**kwargs)
+        for name in ("allow_blank", "get_label"):
+            kwargs.pop(name, None)
+        return ProxyPickerField(
+            lookup=self.view.lookup_for(far, key),
+            is_multiple=True,
+            relationship_key=near.key,
+            far_key=far.key,
+            creator=proxy.parent.creator,
+            **kwargs,
+        )
 
     def _relationship(
         self, mapper: orm.Mapper[Any], prop: orm.RelationshipProperty[Any], kwargs: dict[str, Any]
@@ -223,6 +308,19 @@ def _kept_keys(mapper: orm.Mapper[Any], prop: orm.RelationshipProperty[Any]) -> 
     return {local: remote for local, remote in pairs.items() if local and remote}
 
 
+_AS_TYPED = {"is_generated": False, "is_nullable": True}
+
+
+def _stored_texts(type_: sa.types.TypeEngine[Any]) -> dict[str, Any]:
+    """The members of an enum by what is stored for them, which Flask-Admin's forms send."""
+    if not isinstance(type_, sa.Enum) or type_.enum_class is None:
+        return {}
+    store: Any = type_.bind_processor(inspection.DIALECT)  # type: ignore[no-untyped-call]
+    if store is None:
+        return {}
+    return {str(store(member)): member for member in type_.enum_class.__members__.values()}
+
+
 def _scalar_default(column: inspection.Column) -> Any:
     default = getattr(column.column, "default", None)
     if default is not None and getattr(default, "is_scalar", False):
@@ -236,6 +334,9 @@ _RESERVED = frozenset(dir(flask_admin_form.BaseForm)) | {"_obj", "Meta", "meta"}
 
 def attribute_for(key: str) -> str:
     """The name under which the field of attribute ``key`` stands on the form class."""
+    if key.startswith("_"):
+        # WTForms takes no attribute for a field that begins so.
+        return f"field{key}"
     return f"{key}_field" if key in _RESERVED else key
 
 
@@ -249,10 +350,11 @@ def default_keys(mapper: orm.Mapper[Any]) -> list[str]:
     covered = inspection.foreign_key_relationships(mapper)
     discriminator = mapper.polymorphic_on
     for column in inspection.columns(mapper).values():
-        if column.key.startswith("_"):
+        public = inspection.public_key(mapper, column.key)
+        if public is None:
             continue
-        key = covered.get(column.key, column.key)
-        if key == column.key:
+        key = covered.get(column.key, public)
+        if key == public:
             if column.is_primary_key and column.is_generated:
                 continue
             if column.column is mapper.version_id_col or column.column is discriminator:
@@ -299,18 +401,28 @@ def scaffold(
     if hidden_key:
         identity = inspection.identity_keys(mapper)
         keys = [*identity, *(k for k in keys if k not in identity)]
+    keys = [part for k in keys for part in inspection.composite_keys(mapper, k) or (k,)]
     excluded = {getattr(k, "key", k) for k in exclude or ()}
     fields: dict[str, Any] = {}
     for key in keys:
         if key in extra_fields:
             fields[key] = flask_admin_form.recreate_field(extra_fields[key])
             continue
-        if key in excluded or (ignore_hidden and not only and key.startswith("_")):
+        is_hidden = ignore_hidden and not only and inspection.public_key(mapper, key) is None
+        if key in excluded or is_hidden:
             continue
-        prop = _property(mapper, key)
+        try:
+            prop = _property(mapper, key)
+        except InvalidRequest as error:
+            name = mapper.class_.__name__
+            raise ConfigurationError(
+                f"The form of {name} cannot have a field “{key}”. {error.sentence}"
+            ) from error
         field = converter.convert(
             mapper.class_, mapper, key, prop, (field_args or {}).get(key), hidden_key
         )
+        if field is None and only and not hidden_key:
+            field = ShownField(label=converter.label_of(key, prop))
         if field is None:
             continue
         if attribute_for(key) != key and isinstance(field, UnboundField):
@@ -326,6 +438,8 @@ def _property(mapper: orm.Mapper[Any], key: str) -> Any:
     if inspection.is_association_proxy(mapper, key):
         return getattr(mapper.class_, key)
     path = inspection.resolve(mapper, key)
-    if path.relationships or (path.column is None and path.relationship is None):
-        raise InvalidRequest(f"“{key}” of {mapper.class_.__name__} cannot stand in its form.")
+    if path.relationships:
+        raise InvalidRequest("It belongs to another row.")
+    if path.column is None and path.relationship is None:
+        return path.hybrid
     return mapper.attrs[path.key]

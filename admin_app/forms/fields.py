@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -338,8 +339,9 @@ class ChoiceWidget:
 class ChoiceField(ModelFieldMixin, wtforms.Field):
     """One of few values: an enum, a boolean that may be NULL, the options of ``form_choices``.
 
-    ``options`` are pairs of a value and the words for it. A value that the database holds and the
-    options do not know is shown, and kept.
+    ``options`` are pairs of a value and the words for it; ``aliases`` are values by other texts
+    that may be sent for them. A value that the database holds and the options do not know is
+    shown, and kept.
     """
 
     widget = ChoiceWidget()
@@ -351,6 +353,7 @@ class ChoiceField(ModelFieldMixin, wtforms.Field):
         *,
         options: Sequence[tuple[Any, Any]],
         text_of: Callable[[Any], str] | None = None,
+        aliases: Mapping[str, Any] = MappingProxyType({}),
         is_nullable: bool = True,
         is_generated: bool = False,
         is_key: bool = False,
@@ -359,6 +362,7 @@ class ChoiceField(ModelFieldMixin, wtforms.Field):
         super().__init__(label, validators, **kwargs)
         self.text_of = text_of or option_text
         self.by_text = {self.text_of(value): value for value, _ in options}
+        self.aliases = aliases
         self.words = {self.text_of(value): str(words) for value, words in options}
         self.blank = "" if "" not in self.by_text else "(none)"
         self.is_nullable = is_nullable
@@ -374,7 +378,7 @@ class ChoiceField(ModelFieldMixin, wtforms.Field):
         """Text to send, words to show and whether it is the chosen one, of each option."""
         chosen = self.blank if self.data is None else self.text_of(self.data)
         if self.raw_data:
-            chosen = str(self.raw_data[0])
+            chosen = self._named(str(self.raw_data[0]))
         if self.is_nullable or self.object_data is None:
             yield self.blank, "–", chosen == self.blank
         for text, words in self.words.items():
@@ -383,8 +387,13 @@ class ChoiceField(ModelFieldMixin, wtforms.Field):
         if shown != self.blank and shown not in self.words:
             yield shown, f"{shown} (unknown)", shown == chosen
 
+    def _named(self, text: str) -> str:
+        """``text`` as an option sends it, where it is another word for one."""
+        is_other = text not in self.by_text and text in self.aliases
+        return self.text_of(self.aliases[text]) if is_other else text
+
     def take(self, valuelist: Sequence[Any]) -> None:
-        text = str(valuelist[0])
+        text = self._named(str(valuelist[0]))
         if text == FLASK_ADMIN_BLANK and text not in self.by_text:
             text = self.blank
         if text == self._shown_text() and (self.is_editing or text == self.blank):

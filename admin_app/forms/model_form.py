@@ -58,8 +58,10 @@ class ModelFormMixin:
                 if is_editing and _shows_size(field):
                     field.process(formdata, _size_of(obj, key), extra_filters=extra)
                     continue
-            if obj is not None and _has(obj, key):
-                field.process(formdata, getattr(obj, key), extra_filters=extra)
+            if getattr(field, "is_drawn", False):
+                field.process(None)
+            elif obj is not None and _has(obj, key):
+                field.process(formdata, _read(obj, key), extra_filters=extra)
             elif key in values:
                 field.process(formdata, values[key], extra_filters=extra)
             else:
@@ -140,6 +142,16 @@ _INLINE = InlineFieldList | InlineModelFormField
 def _has(obj: Any, key: str) -> bool:
     """Whether ``obj`` has the attribute, asked without loading it."""
     return hasattr(type(obj), key) or key in getattr(obj, "__dict__", {})
+
+
+def _read(obj: Any, key: str) -> Any:
+    """The value of an attribute; None of a hybrid that may be set and not be read."""
+    try:
+        return getattr(obj, key)
+    except AttributeError:
+        if inspection.is_hybrid(sa.inspect(obj).mapper, key):
+            return None
+        raise
 
 
 def _equal(one: Any, other: Any) -> bool:

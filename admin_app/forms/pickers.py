@@ -39,8 +39,8 @@ class Lookup(Protocol):
     def find(self, key: str, value: Any) -> list[Any]:
         """The instance whose attribute ``key``, which is unique, has ``value``, if there is one."""
 
-    def members(self, instance: Any, key: str, limit: int) -> list[Any]:
-        """At most ``limit`` members of the collection ``key`` of ``instance``."""
+    def members(self, instance: Any, key: str, limit: int, far_key: str | None = None) -> list[Any]:
+        """At most ``limit`` members of the collection ``key``, with their ``far_key`` loaded."""
 
 
 class PickerWidget:
@@ -269,3 +269,61 @@ class KeyPickerField(PickerField):
     def populate_obj(self, obj: Any, name: str) -> None:
         if self.is_changed:
             setattr(obj, name, None if self.data is None else getattr(self.data, self.target_key))
+
+
+class ProxyPickerField(PickerField):
+    """The far rows of an association proxy: chosen ones get an association object, others lose it.
+
+    Association objects of rows that stay chosen are left alone, with all that they say.
+    ``creator`` makes one of a far row; without it, one is made and the row is set.
+    """
+
+    def __init__(self, *args: Any, far_key: str, creator: Any = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.far_key = far_key
+        self.creator = creator
+        self.near: list[Any] = []
+
+    def load(self, instance: Any) -> list[Any]:
+        limit = MEMBERS_LIMIT + 1
+        self.near = self.lookup.members(instance, self.relationship_key, limit, self.far_key)
+        if len(self.near) > MEMBERS_LIMIT:
+            self.is_cut = True
+            self.become_readonly()
+            return []
+        found = (getattr(near, self.far_key) for near in self.near)
+        return list(dict.fromkeys(far for far in found if far is not None))
+
+    def populate_obj(self, obj: Any, name: str) -> None:
+        if not self.is_changed:
+            return
+        state = sa.inspect(obj)
+        key = self.relationship_key
+        if state.has_identity and key in state.unloaded:
+            orm.attributes.set_committed_value(obj, key, self.near)
+        members = orm.collections.collection_adapter(getattr(obj, key))
+        present = list(members)
+        for near in present:
+            if getattr(near, self.far_key) not in self.data:
+                self._remove(members, near, state.mapper.relationships[key])
+        known = [getattr(near, self.far_key) for near in present]
+        for far in self.data:
+            if far not in known:
+                members.append_with_event(self._made(far, state.mapper.relationships[key].mapper))
+
+    def _remove(self, members: Any, near: Any, prop: orm.RelationshipProperty[Any]) -> None:
+        session = orm.object_session(near)
+        may_stay = all(getattr(c, "nullable", True) for c in prop.remote_side)
+        if session is None or may_stay or prop.cascade.delete_orphan:
+            members.remove_with_event(near)
+        else:
+            # It cannot be without the row that it belongs to.
+            session.delete(near)
+
+    def _made(self, far: Any, mapper: orm.Mapper[Any]) -> Any:
+        if self.creator is not None:
+            return self.creator(far)
+        near = mapper.class_manager.new_instance()
+        mapper.class_manager.dispatch.init(orm.attributes.instance_state(near), [], {})
+        setattr(near, self.far_key, far)
+        return near

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from admin_app import inspection
 from admin_app.forms.by_type import is_of
+from admin_app import rendering
 from admin_app.forms.fields import ChoiceField, ReadOnlyField, attributes_html
 from admin_app.forms.pickers import PickerField, PickerWidget
 
@@ -23,7 +24,9 @@ CHECKBOXES_LIMIT = 60
 class ShownField(ReadOnlyField):
     """A value that somebody else has drawn."""
 
-    def __init__(self, *args: Any, value: Markup, **kwargs: Any) -> None:
+    is_drawn = True
+
+    def __init__(self, *args: Any, value: Markup = rendering.NONE, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.value = value
 
