@@ -197,8 +197,12 @@ class FloatCodec(Codec):
 
 
 def read_decimal(text: str) -> decimal.Decimal:
-    """The number that ``text`` writes, to the last digit; ValueError when a form cannot take it."""
-    text = text.strip()
+    """The number that ``text`` writes, to the last digit; ValueError when a form cannot take it.
+
+    A comma before decimals and marks between thousands are understood where they can mean one
+    thing only.
+    """
+    text = _with_point(text.strip())
     if not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,30})?", text):
         raise ValueError("This is not a number.")
     try:
@@ -208,6 +212,29 @@ def read_decimal(text: str) -> decimal.Decimal:
     if number is None or abs(number.adjusted()) > MAX_DIGITS or _places(number) > MAX_DIGITS:
         raise ValueError("This number has too many digits.")
     return number
+
+
+_GROUPED = re.compile(
+    r"(?P<sign>[+-]?)(?P<whole>[1-9][0-9]{0,2}(?:(?P<mark>[,. \u00a0\u202f'’])[0-9]{3})"
+    r"(?:(?P=mark)[0-9]{3})*)(?P<decimals>(?!(?P=mark))[.,][0-9]*)?"
+)
+_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+")
+
+
+def _with_point(text: str) -> str:
+    """``text`` with a point before its decimals and no marks between thousands."""
+    match = _GROUPED.fullmatch(text) if len(text) <= MAX_DIGITS else None
+    if match is None:
+        return text.replace(",", ".") if _COMMA.fullmatch(text) else text
+    mark, whole, decimals = match["mark"], match["whole"], match["decimals"] or ""
+    plain = match["sign"] + whole.replace(mark, "")
+    if whole.count(mark) == 1 and not decimals and mark in ",.":
+        if mark == ".":
+            # So a number is written here.
+            return text
+        told = f"{text.replace(mark, '.')} or {plain}"
+        raise ValueError(f"“{text}” can mean {told}; write one of these.")
+    return plain + decimals.replace(",", ".")
 
 
 def _places(number: decimal.Decimal) -> int:

@@ -64,7 +64,7 @@ class MoneyCodec(Codec):
     How it reads a text depends on the server's language, in some of which 1.50 is 150.
     """
 
-    _SHOWN = re.compile(r"(-?)\$?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(\.[0-9]{1,2})?")
+    _SHOWN = re.compile(r"(-?)\$?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)([.,][0-9]{1,2})?")
     _LIMIT = decimal.Decimal(2**63) / 100
 
     def __init__(self) -> None:
@@ -75,7 +75,8 @@ class MoneyCodec(Codec):
         match = self._SHOWN.fullmatch(text.strip())
         if match is None:
             raise ValueError("This is not an amount; write it as 1234.50.")
-        amount = read_decimal(f"{match[1]}{match[2].replace(',', '')}{match[3] or ''}")
+        decimals = (match[3] or "").replace(",", ".")
+        amount = read_decimal(match[1] + match[2].replace(",", "") + decimals)
         if not -self._LIMIT < amount < self._LIMIT:
             raise ValueError("This amount is too large.")
         return amount

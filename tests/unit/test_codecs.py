@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import decimal
 import json
+import re
 
 import pytest
 import sqlalchemy as sa
@@ -117,3 +118,45 @@ def test_a_type_of_a_library_is_known_by_its_class_and_not_by_its_name():
 def test_the_text_of_sqlalchemy_citext_can_be_typed():
     citext = pytest.importorskip("citext")
     assert codec_for(citext.CIText()).is_text
+
+
+@pytest.mark.parametrize(
+    ("typed", "number"),
+    [
+        ("1,5", "1.5"),
+        ("-0,500", "-0.500"),
+        ("1234,500", "1234.500"),
+        (",5", "0.5"),
+        ("1.234,56", "1234.56"),
+        ("1,234.56", "1234.56"),
+        ("1,234,567", "1234567"),
+        ("1.234.567", "1234567"),
+        ("1 234,5", "1234.5"),
+        ("1\u202f234\u202f567,5", "1234567.5"),
+        ("1'234.5", "1234.5"),
+        ("1.500", "1.500"),
+    ],
+)
+def test_a_decimal_is_taken_as_many_languages_write_it(typed, number):
+    for codec in (codec_for(sa.Numeric(12, 4)), codec_for(sa.Float())):
+        assert codec.read(typed, "postgresql") == type(codec.read("1", ""))(number)
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ("1,500", "can mean 1.500 or 1500; write one of these"),
+        ("-12,345", "can mean -12.345 or -12345"),
+        ("1,2,3", "This is not a number."),
+        ("1,234,5", "This is not a number."),
+        ("1.2,3", "This is not a number."),
+        ("0,123.4", "This is not a number."),
+        ("12 34", "This is not a number."),
+        ("1.234,567.8", "This is not a number."),
+        ("1,", "This is not a number."),
+        ("1," * 100_000, "This is not a number."),
+    ],
+)
+def test_a_decimal_that_could_mean_two_is_refused(typed, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        codec_for(sa.Numeric()).read(typed, "postgresql")
