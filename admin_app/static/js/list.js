@@ -74,6 +74,14 @@ for (const form of document.querySelectorAll("[data-skip-empty]")) {
   });
 }
 
+// With the shift key, a column joins the order instead of replacing it.
+document.addEventListener("click", (event) => {
+  const link = event.shiftKey && event.target.closest("a[data-sort-add]");
+  if (!link) return;
+  event.preventDefault();
+  location.assign(link.dataset.sortAdd);
+});
+
 for (const panel of document.querySelectorAll("[data-list]")) {
   bindTicks(panel);
   bindKeys(panel);

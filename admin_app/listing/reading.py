@@ -1,0 +1,262 @@
+"""Reading one page: which rows, how many there are, and what leads to the pages around.
+
+The keys of a page are found first, in a subquery with the order and the limit; what its columns
+show is joined to those few rows. So a late page, or an order that no index gives, never joins the
+rows that are not shown.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from admin_app import inspection
+from admin_app.errors import InvalidRequest
+from admin_app.listing import counting, paging, tables
+from admin_app.listing.loading import AnySession, Statement, load_chains
+from admin_app.listing.ordering import Known, Ordering, is_served, ordering
+from admin_app.listing.paging import Segment
+from admin_app.listing.state import Count, ListState, Page
+
+if TYPE_CHECKING:
+    from admin_app.listing.rows import Listing
+
+LARGE = 200_000
+"""Rows of a table from which on they are not counted, and an order without index is slow."""
+
+GROUP = 5_000
+"""Rows that share a value, on average, from which on they are worth a statement of their own."""
+
+
+def page(listing: Listing, session: AnySession, state: ListState, *, count: bool = True) -> Page:
+    """The rows of ``state``, and their number if ``count`` asks for it.
+
+    At most four statements: one for the rows (seldom two or three, where a page crosses from one
+    range of an index into the next), the planner's estimate, the count; and, once in some minutes,
+    one for what the database knows of the table.
+    """
+    try:
+        return _Reader(listing, session, state).page(count)
+    except (InvalidRequest, sa.exc.DataError) as error:
+        if state.after is state.before is state.at is None or not _is_about_values(error):
+            raise
+        told = str(error)
+        if isinstance(error, sa.exc.DataError):
+            session.rollback()
+            told = "This page does not exist in the order of the list."
+    start = replace(state, after=None, before=None, at=None)
+    found = _Reader(listing, session, start).page(count)
+    return replace(found, notes=(f"{told} This is its first page.",))
+
+
+def _is_about_values(error: Exception) -> bool:
+    """Whether the database says that a value of a URL is none of its column's type."""
+    if isinstance(error, InvalidRequest):
+        return True
+    origin = getattr(error, "orig", None)
+    code = getattr(origin, "pgcode", None) or getattr(origin, "sqlstate", None)
+    return str(code).startswith("22")
+
+
+class _Reader:
+    def __init__(self, listing: Listing, session: AnySession, state: ListState) -> None:
+        self.listing, self.session, self.state = listing, session, state
+        self.mapper = listing.mapper
+        self.dialect: str = session.get_bind(mapper=self.mapper).dialect.name
+        self.base = listing.asked(state)
+
+    @functools.cached_property
+    def known(self) -> Known:
+        connection = self.session.connection(bind_arguments={"mapper": self.mapper})
+        return functools.partial(tables.known, connection)
+
+    @property
+    def table(self) -> tables.Table:
+        return self.known(self.mapper.local_table)
+
+    @functools.cached_property
+    def keys_only(self) -> Statement:
+        """All rows that the state asks for, without anything to be read of them."""
+        keys = [getattr(self.mapper.class_, k) for k in inspection.identity_keys(self.mapper)]
+        rows = self.base.order_by(None)
+        return rows.with_only_columns(*keys, maintain_column_froms=True)
+
+    @functools.cached_property
+    def planned(self) -> counting.Estimate | None:
+        """What the planner says; of a whole table its size is known, and it need not be asked."""
+        if self.dialect != "postgresql":
+            return None
+        listing = self.listing
+        is_whole = listing.scope is listing.refine is None and self.base.whereclause is None
+        if is_whole and not self.mapper.inherits and (rows := self.table.rows) is not None:
+            return counting.Estimate(rows, counting.CHEAP * rows / LARGE)
+        return counting.estimate(self.session, self.mapper, self.keys_only)
+
+    @property
+    def is_large(self) -> bool:
+        return self.planned is not None and not self.planned.is_cheap
+
+    @functools.cached_property
+    def order(self) -> Ordering:
+        listing = self.listing
+        orders = self.state.order or listing.default_order
+        known = {"known": self.known} if self.is_large else {}
+        return ordering(self.mapper, orders, listing.sortable, self.dialect, **known)
+
+    @functools.cached_property
+    def has_real_key(self) -> bool:
+        """Whether a key has one row: a view may be mapped by a key that is none."""
+        table = self.mapper.primary_key[0].table
+        return (
+            isinstance(table, sa.Table)
+            and set(table.primary_key.columns) == set(self.mapper.primary_key)
+            and inspection.is_read_only(self.mapper.class_) is None
+        )
+
+    @functools.cached_property
+    def can_be_followed(self) -> bool:
+        order = self.order
+        return order.is_total and self.has_real_key and paging.can_be_followed(order.keys)
+
+    def page(self, count: bool) -> Page:
+        state = self.state
+        is_backward = state.before is not None or state.is_last
+        order = self.order.reversed() if is_backward else self.order
+        found = self._found(order)
+        has_more = len(found) > state.page_size
+        found = found[: state.page_size]
+        if is_backward:
+            found.reverse()
+        # A row of a view whose every column is NULL has no identity, thus no instance.
+        rows = [self.listing._listed(row) for row in found if row[0] is not None]
+        load_chains(self.session, self.listing._labelled(rows))
+        is_within = bool(state.after or state.at or state.page)
+        has_next = state.before is not None if is_backward else has_more
+        total = self._count(len(rows), has_next, has_more) if count or state.is_counted else None
+        return Page(
+            rows,
+            has_next,
+            total,
+            has_previous=has_more if is_backward else is_within,
+            first=self._cursor(found[:1]),
+            last=self._cursor(found[-1:]),
+            slow=self._slow(total),
+            by=self.order.keys[0].expression.type if self.can_be_followed else None,
+        )
+
+    # Rows
+
+    def _found(self, order: Ordering) -> list[Any]:
+        state, found = self.state, list[Any]()
+        offset = state.page * state.page_size
+        for segment in self._segments(order):
+            missing = state.page_size + 1 - len(found)
+            found += self.session.execute(self._statement(order, segment, missing, offset)).all()
+            if len(found) > state.page_size:
+                break
+        return found
+
+    def _segments(self, order: Ordering) -> Sequence[Segment]:
+        state, keys = self.state, order.keys
+        text = state.after or state.before
+        if (text or state.at) and not self.can_be_followed:
+            raise InvalidRequest("The list has no such page in this order.")
+        if text:
+            values = paging.values_of(keys, text)
+            return paging.segments(keys, values, is_grouped=self._is_grouped(order))
+        if state.at:
+            value = paging.value_of(keys[0], state.at)
+            return paging.segments(keys, [value], is_grouped=False)
+        if state.page:
+            return [Segment(None, keys)]
+        if self.can_be_followed and self._is_grouped(order):
+            return self._from_first_group(order)
+        return paging.whole(keys)
+
+    def _is_grouped(self, order: Ordering) -> bool:
+        """Whether an index leads to large groups that share a value, and to no order in them."""
+        column = order.keys[0].column
+        if not self.is_large or order.joins or column is None or len(order.keys) < 2:
+            return False
+        if not isinstance(column.table, sa.Table) or column.table is not self.mapper.local_table:
+            return False
+        names = [key.column.name for key in order.keys[:2] if key.column is not None]
+        distinct = dict(self.table.distinct).get(column.name, 0)
+        rows = self.table.rows or 0
+        is_indexed = self.table.leads(column.name) and not self.table.leads(*names)
+        return is_indexed and distinct > 0 and rows / distinct > GROUP
+
+    def _from_first_group(self, order: Ordering) -> Sequence[Segment]:
+        key = order.keys[0]
+        expression = key.expression
+        first = self.base.with_only_columns(expression, maintain_column_froms=True)
+        first = first.order_by(None).order_by(*key.clauses()).limit(1)
+        found = self.session.execute(first).first()
+        return paging.whole(order.keys) if found is None else paging.group(order.keys, found[0])
+
+    def _statement(self, order: Ordering, segment: Segment, limit: int, offset: int) -> Statement:
+        """The rows of ``segment`` with all that is shown; last what they are ordered by."""
+        listing = self.listing
+        rows = self.base if segment.criterion is None else self.base.where(segment.criterion)
+        rows = order.join(rows).order_by(None)
+        rows = rows.order_by(*(clause for key in segment.keys for clause in key.clauses()))
+        rows = rows.limit(limit)
+        if offset:
+            rows = rows.offset(offset)
+        values = paging.expressions(order.keys)
+        is_joined = bool(order.joins or offset or listing.reads_more)
+        if listing.scope is not None or not is_joined or not self.has_real_key:
+            return listing._with_extras(rows).add_columns(*(v.label(None) for v in values))
+        names = inspection.identity_keys(self.mapper)
+        own = [getattr(self.mapper.class_, name) for name in names]
+        labelled = [value.label(f"by_{number}") for number, value in enumerate(values)]
+        columns = [column.label(f"key_{number}") for number, column in enumerate(own)]
+        found = rows.with_only_columns(*columns, *labelled, maintain_column_froms=True)
+        keys = found.subquery("page")
+        on = [self._equal(c, keys.c[f"key_{number}"]) for number, c in enumerate(own)]
+        shown = sa.select(self.mapper.class_).join(keys, sa.and_(*on))
+        by = [keys.c[f"by_{number}"] for number in range(len(values))]
+        places = {id(key.expression): column for key, column in zip(order.keys, by, strict=True)}
+        shown = listing._with_extras(shown).add_columns(*by)
+        return shown.order_by(
+            *(c for key in segment.keys for c in key.clauses(places[id(key.expression)]))
+        )
+
+    def _equal(self, column: Any, other: Any) -> sa.ColumnElement[bool]:
+        may_be_null = self.dialect == "sqlite" and not isinstance(column.type, sa.Integer)
+        equal: sa.ColumnElement[bool] = (
+            column.is_not_distinct_from(other) if may_be_null else column == other
+        )
+        return equal
+
+    def _cursor(self, found: Sequence[Any]) -> str | None:
+        if not found or not self.can_be_followed:
+            return None
+        keys = self.order.keys
+        return paging.text_of(keys, tuple(found[0][-len(keys) :]))
+
+    # What is said of them
+
+    def _count(self, shown: int, has_next: bool, has_more: bool) -> Count | None:
+        state = self.state
+        is_placed = not (state.after or state.before or state.at)
+        if is_placed and not has_next and not has_more and (shown or not state.page):
+            return Count(state.page * state.page_size + shown)
+        if state.is_counted:
+            counted = counting.exact(self.session, self.mapper, self.keys_only)
+            if counted is not None:
+                return counted
+        table = self.table if self.is_large else None
+        return counting.count(self.session, self.mapper, self.keys_only, self.planned, table)
+
+    def _slow(self, count: Count | None) -> frozenset[str]:
+        if not self.is_large and (count is None or count.is_exact):
+            return frozenset()
+        return frozenset(self._unserved(self.listing.sortable.items()))
+
+    def _unserved(self, sortable: Iterable[tuple[str, Sequence[Any]]]) -> Iterable[str]:
+        return (n for n, paths in sortable if paths and not is_served(paths[0], self.known))
