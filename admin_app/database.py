@@ -247,10 +247,8 @@ def budget(
     chooses the database of a session that has several. PostgreSQL, SQLite and MariaDB keep to it,
     other databases take the time they need.
     """
-    if isinstance(bind, sa.Connection):
-        connection, unflushed = bind, contextlib.nullcontext()
-    else:
-        connection, unflushed = bind.connection(**_of_mapper(mapper)), bind.no_autoflush
+    connection = _connection(bind, mapper)
+    unflushed = contextlib.nullcontext() if isinstance(bind, sa.Connection) else bind.no_autoflush
     limited = _BUDGETS.get(_database_of(connection), _without_limit)
     try:
         with unflushed, limited(connection, seconds):
@@ -261,8 +259,12 @@ def budget(
         raise
 
 
-def _of_mapper(mapper: orm.Mapper[Any] | None) -> dict[str, Any]:
-    return {} if mapper is None else {"bind_arguments": {"mapper": mapper}}
+def _connection(
+    bind: sa.Connection | orm.Session | orm.scoped_session[Any], mapper: orm.Mapper[Any] | None
+) -> sa.Connection:
+    if isinstance(bind, sa.Connection):
+        return bind
+    return bind.connection(bind_arguments={} if mapper is None else {"mapper": mapper})
 
 
 def _database_of(connection: sa.Connection) -> str:
@@ -383,7 +385,8 @@ class PlanNode:
     @property
     def is_scan(self) -> bool:
         """Whether a table is read from its beginning, not from where an index leads."""
-        return self.table is not None and self.kind in ("Seq Scan", "Parallel Seq Scan", "SCAN")
+        is_whole = self.kind in ("Seq Scan", "SCAN") and self.index is None
+        return self.table is not None and is_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,10 +411,10 @@ def plan_of(
 
     The statement is not run. Values stay parameters, as they are when it is.
     """
-    connection = bind if isinstance(bind, sa.Connection) else bind.connection(**_of_mapper(mapper))
+    connection = _connection(bind, mapper)
     match connection.dialect.name:
         case "postgresql":
-            found = connection.execute(_Explain(statement, "EXPLAIN (FORMAT JSON) ")).scalar()
+            found = connection.execute(_Explain(statement, "EXPLAIN (FORMAT JSON) ")).scalar_one()
             root = (json.loads(found) if isinstance(found, str) else found)[0]["Plan"]
             return Plan(tuple(_postgresql_nodes(root)), root["Plan Rows"], root["Total Cost"])
         case "sqlite":
