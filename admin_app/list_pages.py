@@ -23,18 +23,19 @@ from admin_app import (
     pager,
     rendering,
     saved_views,
+    total_rows,
 )
 from admin_app import contexts as c
 from admin_app.editable import Sheet
 from admin_app.errors import InvalidRequest
 from admin_app.filters import arguments as filter_arguments
 from admin_app.filters import is_argument
-from admin_app.listing import ListedRow, Listing, ListState, Page
+from admin_app.listing import ListedRow, Listing, ListState, Page, totals
 from admin_app.navigation import breadcrumbs, description
 
 STATE_ARGUMENTS = (
     *("page", "after", "before", "at", "count", "page_size"),
-    *("sort", "desc", "search", "columns", "choose"),
+    *("sort", "desc", "search", "columns", "group", "totals", "choose"),
 )
 
 
@@ -52,9 +53,13 @@ def read(view: Any, sheet: Sheet | None = None) -> tuple[c.ListPage, ListState, 
     if view.has_own_rows:
         found = _flask_admin.page_of(view, state, filters)
     else:
-        found = listing.page(view.get_session(), state, count=not view.simple_list_pager)
+        asked = totals.grouped(listing, state)
+        found = listing.page(view.get_session(), asked, count=not view.simple_list_pager)
     found, sheet = _as_sheet(view, listing, found, shown, sheet)
-    return list_page(view, listing, state, found, filters, shown, sheet), state, found
+    page = list_page(view, listing, state, found, filters, shown, sheet)
+    if sheet is None and not view.has_own_rows:
+        total_rows.add(view, page, listing, state, found, shown)
+    return page, state, found
 
 
 def _as_sheet(
@@ -107,7 +112,7 @@ def list_page(
         columns=[_column(view, url, state, rows, column, found.slow) for column in shown],
         rows=_rows(view, found, url(), shown, sheet),
         count_text=_count_text(found, state, singular, title),
-        pager=pager.pager(view, url, rows, state, found),
+        pager=pager.pager(view, url, rows, totals.grouped(rows, state), found),
         search=_search(view, url, state, rows),
         action_url=view.get_url(".action_view"),
         return_url=url(),
@@ -134,7 +139,7 @@ def list_page(
         columns_url=url(choose="columns") if chooser.is_open(view) else None,
         more=_more(url),
         **_editing(view, url, shown, sheet),
-        views=saved_views.tabs(view, url.arguments()) if sheet is None else None,
+        views=saved_views.tabs(view, url.present) if sheet is None else None,
         **facet_pages.on_list(view, rows, state, url.arguments),
     )
 
@@ -196,8 +201,13 @@ class _ListUrl:
             for k, v in request.args.items()
             if k not in STATE_ARGUMENTS and k.isidentifier() and not is_argument(k)
         }
+        self.present = self._all()
 
     def arguments(self, **changed: Any) -> dict[str, Any]:
+        """The arguments of the present list with some of them changed; None takes one away."""
+        return saved_views.in_address(self._all(**changed), self.present)
+
+    def _all(self, **changed: Any) -> dict[str, Any]:
         state = self.state
         size = state.page_size if state.page_size != (self.view.page_size or 50) else None
         arguments = {
@@ -206,13 +216,13 @@ class _ListUrl:
             **({} if _PLACE.intersection(changed) else self._place()),
             "page_size": size,
             "columns": ",".join(map(str, state.columns)) or None,
+            "group": str(state.group or "") or None,
+            "totals": ",".join(map(str, state.totals)) or None,
             **self.others,
             **_lists(filter_arguments(changed.pop("filters", state.filters))),
             **changed,
         }
-        return saved_views.in_address(
-            {k: v for k, v in arguments.items() if v not in (None, "")}
-        )
+        return {k: v for k, v in arguments.items() if v not in (None, "")}
 
     def _place(self) -> dict[str, Any]:
         """Which page it is, which no other page is: one argument of these takes the others away."""

@@ -143,6 +143,7 @@ class ModelView(ModelOptions, LookupRoutes, CellRoutes, SavedViewRoutes, ListRou
         self.prepare_form_keys()
         self._state_columns = [self._path(name) for name, _ in self._list_columns]
         layout.check(self)
+        exports.check(self)
 
     def prepare_form_keys(self) -> None:
         """Note the attributes that the form of a row loads along with it."""
@@ -336,19 +337,35 @@ class ModelView(ModelOptions, LookupRoutes, CellRoutes, SavedViewRoutes, ListRou
     def _rows_in_reach(self, mapper: orm.Mapper[Any]) -> sa.Select[Any] | None:
         """The rows of a related class, as its own view narrows them; None for all of them."""
         view = self.view_of(mapper)
-        listing = view.get_listing() if view is not None else None
-        if listing is None or (listing.scope is None and not listing.criteria):
+        if view is None:
+            narrowed = self._narrowed("view", mapper.class_)
+            return None if narrowed is None else sa.select(mapper.class_).where(narrowed)
+        listing = view.over(mapper).get_listing()
+        if listing.scope is None and not listing.criteria:
             return None
         rows: sa.Select[Any] = listing.base()
         return rows
 
+    def _narrowed(self, what: str, model: type[Any]) -> sa.ColumnElement[bool] | None:
+        """The predicate that the policy sets on rows of ``model``."""
+        if not self._is_ours:
+            return None
+        found: sa.ColumnElement[bool] | None = self.admin.policy.rows(
+            self.principal(), what, model
+        )
+        return found
+
+    def over(self, mapper: orm.Mapper[Any]) -> ModelView:
+        """This view, or the one that it is for rows of a subclass without a view of its own."""
+        found: ModelView = self if mapper is self.mapper else subtypes.over(self, mapper)
+        return found
+
     def get_listing(self, what: str = "view", paths: Sequence[Path] = (), **kwargs: Any) -> Listing:
         """The rows within the principal's reach for ``what``, with what a list may do to them."""
-        criteria: list[sa.ColumnElement[bool]] = []
-        if self._is_ours:
-            narrowed = self.admin.policy.rows(self.principal(), what, self.model)
-            if narrowed is not None:
-                criteria.append(narrowed)
+        narrowed = self._narrowed(what, self.model)
+        criteria = [] if narrowed is None else [narrowed]
+        if self.parent_view is not None:
+            criteria += subtypes.within(self.parent_view, self.mapper, what)
         size = self.page_size or 50
         return Listing(
             self.mapper,
@@ -661,6 +678,7 @@ class ModelView(ModelOptions, LookupRoutes, CellRoutes, SavedViewRoutes, ListRou
         self.require("export")
         if export_type == "csv":
             return exports.csv_response(self, list_pages.exported(self))
+        exports.require(export_type)
         answer: ResponseReturnValue = self._export_tablib(export_type, self._return_url())
         return answer
 
@@ -804,15 +822,19 @@ class ModelView(ModelOptions, LookupRoutes, CellRoutes, SavedViewRoutes, ListRou
         """What is said after a save or a delete, and where to go on."""
         if model is True:
             return f"{self.singular} is {done}.", self._return_url()
-        is_going_on = done == "deleted" or "_continue_editing" in request.form
-        link = None if is_going_on else self.row_link()(model)
+        is_lost = done != "deleted" and not saving.is_in_reach(self, model)
+        is_going_on = "_continue_editing" in request.form and not is_lost
+        is_linked = not (is_lost or is_going_on or done == "deleted")
+        link = self.row_link()(model) if is_linked else None
         message = saving.message(self.singular, inspection.label(self.mapper).of(model), done, link)
+        if is_lost:
+            message += " It is no longer among the rows that you see."
         back = self._kept_url()
         if done == "deleted":
             return message, self._return_url()
         if "_add_another" in request.form:
             return message, self.url_for("create", url=back)
-        if "_continue_editing" in request.form:
+        if is_going_on:
             return message, self.url_for("edit", id=self.get_pk_value(model), url=back)
         return message, self.get_save_return_url(model, is_created=done == "created")
 

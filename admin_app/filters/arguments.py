@@ -24,8 +24,8 @@ from admin_app.filters.tree import KINDS, Condition, Group
 from admin_app.policy import Reach
 
 MAX_CONDITIONS = 100
-MAX_VALUES = 200
-"""Values of one condition."""
+MAX_VALUES = 300
+"""Values of all conditions together: each link of a page repeats them."""
 
 MAX_DEPTH = 6
 """Groups within groups."""
@@ -104,7 +104,7 @@ class _Reader:
         self.notes = notes
         self.dialect = dialect
         self.allowed = None if allowed is None else frozenset(allowed)
-        self.count = 0
+        self.count = self.values = 0
         self.is_full = False
         self.refused: set[str] = set()
 
@@ -134,15 +134,15 @@ class _Reader:
             raise
         if value in values_of:
             return
-        if len(values_of) == MAX_VALUES:
-            self._note(f"Of more than {MAX_VALUES} values for one filter, the first ones count.")
-            return
-        if not values_of and self.count == MAX_CONDITIONS:
+        if self.values == MAX_VALUES or not values_of and self.count == MAX_CONDITIONS:
             self.is_full = True
-            self._note(f"Only the first {MAX_CONDITIONS} filters count.")
+            self._note(
+                f"Only the first {MAX_CONDITIONS} filters, and {MAX_VALUES} values in all, count."
+            )
             return
         self._check(node, path, operator, value)
         self.count += not values_of
+        self.values += 1
         values_of.append(value)
 
     def _values(self, node: _Node, path: str, operator: str) -> list[str]:

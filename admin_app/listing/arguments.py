@@ -16,8 +16,8 @@ from admin_app import filters, inspection
 from admin_app.columns import Offers
 from admin_app.filters import Group
 from admin_app.inspection import Path
-from admin_app.listing import searching
-from admin_app.listing.state import Chosen, ListState, Order
+from admin_app.listing import searching, totals
+from admin_app.listing.state import Chosen, ListState, Order, Total
 from admin_app.policy import Reach
 
 
@@ -63,6 +63,8 @@ def parse(listing: Asked, args: Mapping[str, str], positions: Sequence[str] = ()
         is_counted=args.get("count") == "exact",
         page_size=_page_size(listing, args.get("page_size", "")),
         columns=chosen(listing.offers, args.get("columns", ""), notes),
+        group=_group(listing, args.get("group", ""), notes),
+        totals=_totals(listing.offers, args.get("totals", ""), notes),
         facets=_facets(args.get("facets", "")),
         filters=wanted,
         refused=refused,
@@ -170,3 +172,27 @@ def chosen(offers: Offers | None, text: str, notes: list[str]) -> tuple[Chosen, 
         is_width = re.fullmatch(r"[0-9]{1,4}", width) and int(width) in WIDTHS
         found.setdefault(name, Chosen(name, int(width) if is_width else None))
     return tuple(found.values())
+
+
+def _group(listing: Asked, text: str, notes: list[str]) -> Order | None:
+    """What the rows are grouped by: a name, ``-`` before it for the other direction."""
+    name = text.removeprefix("-")
+    path = None if listing.offers is None or not name else listing.offers.path(name)
+    if path is not None and name in listing.sortable and totals.can_group(path):
+        return Order(name, text.startswith("-"))
+    if name and listing.offers is not None:
+        notes.append(f"The list cannot be grouped by “{inspection.shorten(name)}”.")
+    return None
+
+
+def _totals(offers: Offers | None, text: str, notes: list[str]) -> tuple[Total, ...]:
+    """The figures asked for: ``freight:sum,freight:avg``."""
+    found: dict[Total, None] = {}
+    for part in filter(None, text.split(",")[:MOST_COLUMNS]) if offers is not None else ():
+        name, _, function = part.partition(":")
+        path = offers.path(name) if offers is not None else None
+        if path is not None and function in totals.functions(path):
+            found[Total(name, function)] = None
+        else:
+            notes.append(f"There is no total “{inspection.shorten(part)}”.")
+    return tuple(found)

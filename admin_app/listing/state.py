@@ -40,13 +40,24 @@ class Chosen:
 
 
 @dataclass(frozen=True, slots=True)
+class Total:
+    """One figure under a column: its ``sum``, ``avg``, ``min`` or ``max``."""
+
+    name: str
+    function: str
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.function}"
+
+
+@dataclass(frozen=True, slots=True)
 class ListState:
     """What one URL asks of a listing.
 
     Of the ways to name a page one is used: ``after`` or ``before`` a row, by the values that the
     list is ordered by (`Page.first`, `Page.last`); the last one (``is_last``); ``at`` a value of
     the first key of the order; the number ``page``, from 0. ``is_counted`` asks for the exact
-    number of rows, whatever it takes.
+    number of rows, whatever it takes. Rows that share a value of ``group`` stand together.
 
     ``notes`` are sentences about arguments that meant nothing and were set aside; ``refused`` are
     those of them that are about filters, without which there are more rows than were asked for.
@@ -62,6 +73,8 @@ class ListState:
     is_last: bool = False
     is_counted: bool = False
     columns: tuple[Chosen, ...] = ()
+    group: Order | None = None
+    totals: tuple[Total, ...] = ()
     filters: Group = EVERYTHING
     refused: tuple[str, ...] = ()
     facets: tuple[str, ...] | None = None

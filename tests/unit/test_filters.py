@@ -172,7 +172,7 @@ def test_a_value_of_the_wrong_type_is_left_out_and_told(name: str, value: str) -
 def test_ten_thousand_filters_are_a_hundred_and_a_sentence() -> None:
     tree, notes = read(*((f"all{n}:number__is", "x") for n in range(10_000)))
     assert len(tree.members) == 100
-    assert notes == ["Only the first 100 filters count."]
+    assert notes == ["Only the first 100 filters, and 300 values in all, count."]
 
 
 def test_secrets_and_what_may_not_be_read_are_refused_in_the_same_words() -> None:
