@@ -12,7 +12,7 @@ from __future__ import annotations
 import decimal
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,6 +131,56 @@ def objections_to(
 
     ``identity`` is the row that they are to be written to, which may keep what it has.
     """
+    asked = _questions(mapper, values, concerned, identity)
+    answers = _answers(session, mapper, [question for _, question in asked]) if asked else []
+    broken = [rule for (rule, _), answer in zip(asked, answers, strict=True) if answer]
+    return _told(mapper, concerned, broken)
+
+
+def objections_of_all(
+    session: AnySession, instances: Sequence[Any]
+) -> list[tuple[Any, dict[str, list[str]]]]:
+    """`objections` to the changes of rows of one class, each with its row; in one statement.
+
+    That two of them take the same value for what must be unique is told as well.
+    """
+    asked: list[tuple[Any, Unique | Check, sa.ColumnElement[Any]]] = []
+    broken: dict[Any, list[Unique | Check]] = {}
+    taken: set[tuple[Any, ...]] = set()
+    for instance in instances:
+        state, values = sa.inspect(instance), known_values(instance)
+        for rule, question in _questions(
+            state.mapper, values, changed_keys(instance), state.identity
+        ):
+            asked.append((state, rule, question))
+            value = (rule, *(repr(values[key]) for key in rule.keys))
+            if isinstance(rule, Unique) and value in taken:
+                broken.setdefault(state, []).append(rule)
+            taken.add(value)
+    for start in range(0, len(asked), QUESTIONS):
+        part = asked[start : start + QUESTIONS]
+        answers = _answers(session, part[0][0].mapper, [question for *_, question in part])
+        for (state, rule, _), answer in zip(part, answers, strict=True):
+            if answer and rule not in broken.setdefault(state, []):
+                broken[state].append(rule)
+    return [
+        (state.obj(), _told(state.mapper, changed_keys(state.obj()), rules))
+        for state, rules in broken.items()
+        if rules
+    ]
+
+
+QUESTIONS = 200
+"""Rules that one statement asks about; PostgreSQL's limit is 1,664 columns."""
+
+
+def _questions(
+    mapper: orm.Mapper[Any],
+    values: Mapping[str, Any],
+    concerned: set[str],
+    identity: tuple[Any, ...] | None,
+) -> list[tuple[Unique | Check, sa.ColumnElement[Any]]]:
+    """What to ask the database about a row: each rule that it may break, and whether it does."""
     asked: list[tuple[Unique | Check, sa.ColumnElement[Any]]] = []
     for unique in uniques(mapper):
         is_whole = all(values.get(k) is not None for k in unique.keys)
@@ -139,15 +189,17 @@ def objections_to(
     for check in checks(mapper):
         if concerned.intersection(check.keys) and all(k in values for k in check.keys):
             asked.append((check, _is_broken(mapper, check, values)))
-    if not asked:
-        return {}
-    answers = _answers(session, mapper, [e for _, e in asked])
+    return asked
+
+
+def _told(
+    mapper: orm.Mapper[Any], concerned: set[str], rules: Iterable[Unique | Check]
+) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for (rule, _), is_broken in zip(asked, answers, strict=True):
-        if is_broken:
-            key = next((k for k in rule.keys if k in concerned), rule.keys[0])
-            key = inspection.foreign_key_relationships(mapper).get(key, key)
-            found.setdefault(key, []).append(rule.sentence)
+    for rule in rules:
+        key = next((k for k in rule.keys if k in concerned), rule.keys[0])
+        key = inspection.foreign_key_relationships(mapper).get(key, key)
+        found.setdefault(key, []).append(rule.sentence)
     return found
 
 

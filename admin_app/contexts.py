@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from admin_app.pages import Crumb, MenuSection
 
@@ -44,6 +44,15 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class TotalsRow:
+    """A row of a list that no table holds: ``label`` over ``span`` columns, then whole cells."""
+
+    label: Markup
+    span: int
+    cells: list[Markup]
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """A row of a list; ``cells`` are whole ``<td>`` elements."""
 
@@ -55,6 +64,13 @@ class Row:
     delete_url: str | None = None
     actions: Markup = Markup()
     instance: Any = None
+    heading: TotalsRow | None = None
+    """The group that begins with this row, where the list is grouped."""
+
+    @property
+    def html(self) -> Markup:
+        """All cells, joined when the template prints them: some are drawn only then."""
+        return Markup("".join([escape(cell) for cell in self.cells]))  # noqa: S704
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +220,10 @@ class ColumnChoice:
     label: str
     place: int | None = None
     width: int | None = None
+    total: str = ""
+    """What stands under it: ``sum``, ``avg``, ``min``, ``max``, or nothing."""
+    totals: list[tuple[str, str]] = field(default_factory=list)
+    """What may stand under it, each with its words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +245,8 @@ class ColumnsPage:
     hidden: list[tuple[str, str]]
     shown: list[ColumnChoice]
     more: ColumnBranch
+    groups: list[tuple[str, str, bool]]
+    """What the rows may be grouped by: name, label, whether they are."""
     usual_url: str
     cancel_url: str
 
@@ -348,6 +370,8 @@ class ListPage:
     """Whether long texts are ``cut`` to a line or ``wrapped``."""
     columns_url: str | None = None
     """Where the columns are chosen."""
+    footer: TotalsRow | None = None
+    """The totals of the whole list, where some are asked for."""
     more: list[MenuGroup] = field(default_factory=list)
     """The menu «More»."""
     order: OrderMenu | None = None

@@ -190,6 +190,11 @@ def prepare(view: Any, form: Any, model: Any) -> None:
             if not is_kept:
                 del form[name]
     _show(view, form, model, readonly)
+    choose_widgets(view, form)
+
+
+def choose_widgets(view: Any, form: Any) -> None:
+    """Give the fields of ``form`` the controls that the options choose."""
     for key in map(_name, view.form_radio_columns or ()):
         _make_radio(_field(form, key))
     for key, kind in (view.form_multiple_widgets or {}).items():

@@ -27,6 +27,7 @@ from admin_app import (
 )
 from admin_app import contexts as c
 from admin_app.forms import widgets
+from admin_app.forms.shown import mark
 from admin_app.inspection import Path
 from admin_app.listing import ListedRow
 from admin_app.navigation import breadcrumbs
@@ -77,6 +78,26 @@ def form_page(view: Any, form: Any, model: Any, mode: str) -> c.FormPage:
         own_link=None if is_new else subtypes.own_link(view, model, "edit"),
         submit_text=f"Create {noun.lower()}" if is_new else "Save",
         token=saving.new_token(),
+    )
+
+
+def cell_page(view: Any, form: Any, field: Any, model: Any, url: str) -> c.CellPage:
+    """The form of one cell, saved at ``url``."""
+    back = view._return_url()
+    heading = f"{field.label.text} of {_label(view, model)}"
+    return c.CellPage(
+        title=f"Error: {heading}" if field.errors else heading,
+        heading=heading,
+        breadcrumbs=breadcrumbs(view, (str(view.name), back), (heading, None)),
+        form=form,
+        field=field,
+        was=mark(field),
+        action_url=url,
+        cancel_url=back,
+        scripts=layout.scripts(form, []),
+        zone=moments.zone_name(),
+        form_errors=[str(e) for e in getattr(form, "form_errors", ())],
+        widget_args=dict((view.form_widget_args or {}).get(field.short_name, {})),
     )
 
 

@@ -44,10 +44,12 @@ INHERITED: dict[str, dict[str, str]] = {
         "column_extra_row_actions": "Objects of `flask_admin.model.template` that add links to "
         "each row.",
         "ignore_hidden": "Whether attributes that begin with `_` are left out of list and form.",
+        "column_editable_list": "Columns whose cells are edited where they stand, by the fields of "
+        "the form, alone or all of a page together; see also `column_editable_all`.",
     },
     "Search, filters and order": {
-        "column_searchable_list": "What a search looks into, also through relationships. Without "
-        "it: text columns and whole-number or UUID keys; `[]` switches the search off.",
+        "column_searchable_list": "What a search looks into, also through relationships; `^`, `=` "
+        "or `@` before a name says how. Without it: text columns and whole-number or UUID keys; `[]` switches the search off.",
         "column_filters": "Columns, or filters of Flask-Admin's, that a list can be narrowed by.",
         "filter_converter": "What makes filters of columns.",
         "named_filter_urls": "Whether filters in addresses go by name and not by position.",
@@ -114,7 +116,6 @@ INHERITED: dict[str, dict[str, str]] = {
     "Accepted, and without effect": {
         "column_auto_select_related": "Related rows of a list always come with its rows.",
         "column_select_related_list": "As above.",
-        "column_editable_list": "The list shows plain cells; `ajax/update/` saves these columns.",
         "fast_mass_delete": "Rows are always deleted by the rules of the mapping.",
         "create_modal": "Forms and details are pages of their own, which can be linked to.",
         "edit_modal": "As above.",

@@ -5,6 +5,7 @@ All share the rule of `ModelFieldMixin`: what was not sent, or is what was shown
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -180,9 +181,10 @@ class ColumnField(ModelFieldMixin, wtforms.Field):
         """The text of the control: what was typed, else the value."""
         if self.raw_data and not self.flags.readonly_text:
             return str(self.raw_data[0])
-        return self._shown_text()
+        return self.shown_text()
 
-    def _shown_text(self) -> str:
+    def shown_text(self) -> str:
+        """The text of the control for what the row holds, whatever was typed."""
         if self.is_secret:
             return ""
         if self.stored_text is not None and self.codec.is_json:
@@ -199,7 +201,7 @@ class ColumnField(ModelFieldMixin, wtforms.Field):
 
     def take(self, valuelist: Sequence[Any]) -> None:
         typed = str(valuelist[0])
-        shown = self._shown_text()
+        shown = self.shown_text()
         if typed == "" and self.keeps_blank:
             self.data = ""
             self.is_changed = self.object_data != ""
@@ -303,14 +305,18 @@ class CheckboxField(ModelFieldMixin, wtforms.Field):
     false_values = ("", "false", "0", "off", "no")
 
     def prefill(self, values: Sequence[str]) -> None:
-        self.data = any(str(v).lower() not in self.false_values for v in values)
+        self.data = self.is_ticked(values)
 
     def populate_obj(self, obj: Any, name: str) -> None:
         if self.is_changed or not self.is_editing:
             setattr(obj, name, bool(self.data))
 
+    def is_ticked(self, values: Sequence[Any]) -> bool:
+        """What the values that were sent mean."""
+        return any(str(v).lower() not in self.false_values for v in values)
+
     def take(self, valuelist: Sequence[Any]) -> None:
-        value = any(str(v).lower() not in self.false_values for v in valuelist)
+        value = self.is_ticked(valuelist)
         self.is_changed = value != self.object_data
         self.data = value
 
@@ -328,19 +334,25 @@ class ChoiceWidget:
         if field.flags.required:
             attributes.setdefault("required", True)
         options = Markup("").join(
-            Markup("<option {}>{}</option>").format(
-                attributes_html({"value": text, "selected": is_chosen}), words
-            )
-            for text, words, is_chosen in field.iter_choices()
+            inner
+            if group is None
+            else Markup('<optgroup label="{}">{}</optgroup>').format(group, inner)
+            for group, found in field.iter_groups()
+            for inner in [Markup("").join(map(self._option, found))]
         )
         return Markup("<select {}>{}</select>").format(attributes_html(attributes), options)
+
+    def _option(self, option: tuple[str, str, bool]) -> Markup:
+        text, words, is_chosen = option
+        attributes = attributes_html({"value": text, "selected": is_chosen})
+        return Markup("<option {}>{}</option>").format(attributes, words)
 
 
 class ChoiceField(ModelFieldMixin, wtforms.Field):
     """One of few values: an enum, a boolean that may be NULL, the options of ``form_choices``.
 
-    ``options`` are pairs of a value and the words for it; ``aliases`` are values by other texts
-    that may be sent for them. A value that the database holds and the options do not know is
+    ``options`` are pairs of a value and the words for it, or of the words of a group and a list of
+    its pairs; ``aliases`` are values by other texts that may be sent for them. A value that the database holds and the options do not know is
     shown, and kept.
     """
 
@@ -361,9 +373,18 @@ class ChoiceField(ModelFieldMixin, wtforms.Field):
     ) -> None:
         super().__init__(label, validators, **kwargs)
         self.text_of = text_of or option_text
-        self.by_text = {self.text_of(value): value for value, _ in options}
+        self.by_text: dict[str, Any] = {}
         self.aliases = aliases
-        self.words = {self.text_of(value): str(words) for value, words in options}
+        self.words: dict[str, str] = {}
+        self.groups: dict[str, str] = {}
+        for one, words in options:
+            is_group = isinstance(words, list | tuple)
+            pairs = words if is_group else [(one, words)]
+            for value, told in (p if isinstance(p, list | tuple) else (p, p) for p in pairs):
+                text = self.text_of(value)
+                self.by_text[text], self.words[text] = value, str(told)
+                if is_group:
+                    self.groups[text] = str(one)
         self.blank = "" if "" not in self.by_text else "(none)"
         self.is_nullable = is_nullable
         self.is_generated = is_generated
@@ -371,7 +392,8 @@ class ChoiceField(ModelFieldMixin, wtforms.Field):
         if not is_nullable and not is_generated:
             self.flags.required = True
 
-    def _shown_text(self) -> str:
+    def shown_text(self) -> str:
+        """What is sent for the value that the row holds."""
         return self.blank if self.object_data is None else self.text_of(self.object_data)
 
     def iter_choices(self) -> Iterable[tuple[str, str, bool]]:
@@ -383,9 +405,14 @@ class ChoiceField(ModelFieldMixin, wtforms.Field):
             yield self.blank, "–", chosen == self.blank
         for text, words in self.words.items():
             yield text, words, text == chosen
-        shown = self._shown_text()
+        shown = self.shown_text()
         if shown != self.blank and shown not in self.words:
             yield shown, f"{shown} (unknown)", shown == chosen
+
+    def iter_groups(self) -> Iterable[tuple[str | None, list[tuple[str, str, bool]]]]:
+        """The options under the words of their group, None for those that have none."""
+        grouped = itertools.groupby(self.iter_choices(), lambda option: self.groups.get(option[0]))
+        return ((group, list(options)) for group, options in grouped)
 
     def _named(self, text: str) -> str:
         """``text`` as an option sends it, where it is another word for one."""
@@ -396,7 +423,7 @@ class ChoiceField(ModelFieldMixin, wtforms.Field):
         text = self._named(str(valuelist[0]))
         if text == FLASK_ADMIN_BLANK and text not in self.by_text:
             text = self.blank
-        if text == self._shown_text() and (self.is_editing or text == self.blank):
+        if text == self.shown_text() and (self.is_editing or text == self.blank):
             if text == self.blank and not self.is_nullable and not self.is_generated:
                 raise ValueError(NEEDED)
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,7 +20,7 @@ from admin_app.forms.fields import (
     ReadOnlyField,
     is_stored,
 )
-from admin_app.forms.pickers import PickerField
+from admin_app.forms.pickers import KeyPickerField, PickerField
 
 
 class ModelFormMixin:
@@ -34,8 +34,10 @@ class ModelFormMixin:
         obj: Any = None,
         data: Any = None,
         extra_filters: Any = None,
+        beside: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
+        """Fill the fields; ``beside`` are rows that keys of ``obj`` point to, by attribute."""
         formdata = self.meta.wrap_formdata(self, formdata)  # type: ignore[attr-defined]
         values = {**(data or {}), **kwargs}
         filters = extra_filters or {}
@@ -50,6 +52,8 @@ class ModelFormMixin:
                     field.become_readonly()
                 if isinstance(field, ColumnField):
                     field.stored_text = texts.get(key)
+                if isinstance(field, KeyPickerField):
+                    field.known = (beside or {}).get(key)
                 if is_editing and isinstance(field, BinaryField) and field.link is not None:
                     field.url = field.link(obj)
                 if is_editing and isinstance(field, PickerField) and field.is_multiple:

@@ -153,15 +153,24 @@ class PickerField(ModelFieldMixin, wtforms.Field):
             )
         return rendering.render(", ".join(t for _, t in self.chosen()) or None, is_cut=False)
 
-    def take(self, valuelist: Sequence[Any]) -> None:
+    def shown_texts(self) -> list[str]:
+        """The identity texts of the rows that the relationship leads to, whatever was sent."""
+        return self._texts(self.shown_instances)
+
+    def sent_texts(self, values: Sequence[Any]) -> list[str]:
+        """The identity texts that the values which were sent name."""
         if self.is_multiple:
-            sent = [unquote(t) for v in valuelist for t in str(v).split(",") if t.strip()]
+            sent = [unquote(t) for v in values for t in str(v).split(",") if t.strip()]
         else:
-            sent = [str(valuelist[0])] if str(valuelist[0]).strip() else []
-        shown = self._texts(self.shown_instances)
+            sent = [str(values[0])] if str(values[0]).strip() else []
+        shown = self.shown_texts()
         # Spaces around what was typed mean nothing, but a CHAR(5) key is padded with them.
         sent = list(dict.fromkeys(t if t in shown else t.strip() or t for t in sent))
-        sent = [] if sent == [FLASK_ADMIN_BLANK] else sent
+        return [] if sent == [FLASK_ADMIN_BLANK] else sent
+
+    def take(self, valuelist: Sequence[Any]) -> None:
+        shown = self.shown_texts()
+        sent = self.sent_texts(valuelist)
         if set(sent) == set(shown):
             if not sent and not self.is_nullable and not self.is_multiple:
                 raise ValueError(NEEDED)
@@ -235,13 +244,21 @@ class PickerField(ModelFieldMixin, wtforms.Field):
 class KeyPickerField(PickerField):
     """A foreign key that no relationship writes: rows are picked, the key is stored."""
 
+    known: Any = None
+    """The row that the key points to, where it was read along with the one that holds it."""
+
     def __init__(self, *args: Any, target_key: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.target_key = target_key
 
     def process_data(self, value: Any) -> None:
         self.key_value = value
-        found = [] if value is None else self.lookup.find(self.target_key, value)
+        if value is None:
+            found = []
+        elif self.known is not None and getattr(self.known, self.target_key) == value:
+            found = [self.known]
+        else:
+            found = self.lookup.find(self.target_key, value)
         self.shown_instances = found
         self.data = found[0] if found else None
         self.is_dangling = value is not None and not found
@@ -256,6 +273,9 @@ class KeyPickerField(PickerField):
         return f".?{self.key_value}"
 
     _value = text
+
+    def shown_texts(self) -> list[str]:
+        return [self._dangling_text()] if self.is_dangling else super().shown_texts()
 
     def take(self, valuelist: Sequence[Any]) -> None:
         if self.is_dangling:
