@@ -7,6 +7,7 @@ themselves are made by views; what every page needs is in `pages`.
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
@@ -91,6 +92,7 @@ class Admin(FlaskAdmin):
         self.sign_in: SignIn = SIGN_INS[sign_in]() if isinstance(sign_in, str) else sign_in
         self.views_by_model: dict[type[Any], ModelView] = {}
         self._own_tables: set[type[database.Base]] = set()
+        self._missing_tables: dict[type[database.Base], float] = {}
         super().__init__(
             app,
             name,
@@ -218,13 +220,19 @@ class Admin(FlaskAdmin):
         return isinstance(self.sign_in, accounts.Open)
 
     def has_table(self, model: type[database.Base]) -> bool:
-        """Whether the database has the table of one of the admin's own models."""
-        if model not in self._own_tables and self.db is not None:
+        """Whether the database has the table of one of the admin's own models.
+
+        One that is missing is looked for again after a minute: migrations may have run.
+        """
+        is_due = self._missing_tables.get(model, 0) <= time.monotonic()
+        if model not in self._own_tables and self.db is not None and is_due:
             table = inspection.mapper_of(model).local_table
             try:
                 engine = self.session.get_bind(mapper=inspection.mapper_of(model))
                 if sa.inspect(engine).has_table(table.name):  # type: ignore[attr-defined]
                     self._own_tables.add(model)
+                else:
+                    self._missing_tables[model] = time.monotonic() + 60
             except sa.exc.SQLAlchemyError:
                 return False
         return model in self._own_tables
