@@ -108,4 +108,4 @@ class ModelOptions:
         if not isinstance(url, str):
             return None
         is_local = url.startswith("/") and not url.startswith(("//", "/\\"))
-        return url if is_local or widgets.safe_link(url) else None
+        return url if is_local else widgets.safe_link(url)

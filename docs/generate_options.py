@@ -79,7 +79,7 @@ INHERITED: dict[str, dict[str, str]] = {
         "form_overrides": "Field classes of WTForms to use instead of ours, by name.",
         "form_widget_args": "HTML attributes of controls, by field name.",
         "form_choices": "A list to choose from instead of free text, by field name: pairs of "
-        "value and word.",
+        "value and word, or of the words of a group and the list of its pairs.",
         "form_extra_fields": "Further fields of WTForms, by name. Where the model has no such "
         "attribute, `on_model_change` reads them.",
         "form_optional_types": "Types of columns whose fields may be left empty although the "

@@ -76,7 +76,8 @@ class ModelConverter(AdminModelConverter):
             kwargs["validators"].append(wtforms.validators.Optional())
         choices = (getattr(self.view, "form_choices", None) or {}).get(prop.key)
         if choices:
-            options = [c if isinstance(c, list | tuple) else (c, c) for c in choices]
+            given = choices.items() if isinstance(choices, Mapping) else choices
+            options = [c if isinstance(c, list | tuple) else (c, c) for c in given]
             return ChoiceField(
                 options=[(o[0], o[1]) for o in options], **self._common(column), **kwargs
             )

@@ -352,8 +352,8 @@ class ChoiceField(ModelFieldMixin, wtforms.Field):
     """One of few values: an enum, a boolean that may be NULL, the options of ``form_choices``.
 
     ``options`` are pairs of a value and the words for it, or of the words of a group and a list of
-    its pairs; ``aliases`` are values by other texts that may be sent for them. A value that the database holds and the options do not know is
-    shown, and kept.
+    its pairs; ``aliases`` are values by other texts that may be sent for them. A value that the
+    database holds and the options do not know is shown, and kept.
     """
 
     widget = ChoiceWidget()

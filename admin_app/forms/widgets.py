@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Sequence
 from typing import Any, Protocol
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import wtforms
 from markupsafe import Markup
 
-from admin_app import inspection
+from admin_app import inspection, rendering
 from admin_app.forms.by_type import is_of
-from admin_app import rendering
 from admin_app.forms.fields import ChoiceField, ReadOnlyField, attributes_html
 from admin_app.forms.pickers import PickerField, PickerWidget
 
@@ -43,21 +43,33 @@ class RadioWidget:
 
     def __call__(self, field: ChoiceField, **kwargs: Any) -> Markup:
         kwargs.pop("id", None)
-        buttons = [
-            _choice(
-                {
-                    "type": "radio",
-                    "id": field.id if number == 0 else f"{field.id}-{number}",
-                    "name": field.name,
-                    "value": option[0],
-                    "checked": option[2],
-                    **kwargs,
-                },
-                "None" if option[1] == "–" else option[1],
-            )
-            for number, option in enumerate(field.iter_choices())
-        ]
-        return Markup('<div class="choices">{}</div>').format(Markup("").join(buttons))
+        numbers = itertools.count()
+
+        def button(option: tuple[str, str, bool]) -> Markup:
+            number = next(numbers)
+            attributes = {
+                "type": "radio",
+                "id": field.id if number == 0 else f"{field.id}-{number}",
+                "name": field.name,
+                "value": option[0],
+                "checked": option[2],
+                **kwargs,
+            }
+            return _choice(attributes, "None" if option[1] == "–" else option[1])
+
+        return Markup("").join(
+            _group(words, Markup("").join(map(button, found)))
+            for words, found in field.iter_groups()
+        )
+
+
+def _group(words: str | None, buttons: Markup) -> Markup:
+    if words is None:
+        return Markup('<div class="choices">{}</div>').format(buttons)
+    return Markup(
+        '<div class="choices" role="group" aria-label="{0}">'
+        '<small aria-hidden="true">{0}</small>{1}</div>'
+    ).format(words, buttons)
 
 
 def _choice(attributes: dict[str, Any], words: str) -> Markup:
@@ -191,21 +203,36 @@ def control_attributes(kind: str, text: str) -> dict[str, str]:
         # puts it beside the text.
         return {"data-colour": "", "autocomplete": "off"}
     if kind == "url":
-        return {"type": "url"} if safe_link(text) else {"inputmode": "url"}
+        return {"type": "url"} if safe_link(text) == text else {"inputmode": "url"}
     return {}
 
 
 def safe_link(text: str) -> str | None:
-    """``text`` when it is a web address that may be followed, else None."""
-    if not 8 <= len(text) <= _MAX_LINK or not re.fullmatch(r"[!-~]+", text):
+    """The web address that ``text`` is and that may be followed, else None.
+
+    One in other letters than ASCII's comes as browsers send it, so that it is seen where it leads.
+    """
+    if not 8 <= len(text) <= _MAX_LINK or not text.isprintable() or re.search(r"[\s\\]", text):
         return None
     try:
         parts = urlsplit(text)
         is_whole = parts.scheme in ("http", "https") and bool(parts.hostname)
         _ = parts.port
+        return _in_ascii(text, parts) if is_whole else None
     except ValueError:
         return None
-    return text if is_whole and "\\" not in text else None
+
+
+def _in_ascii(text: str, parts: SplitResult) -> str:
+    """``text`` with its host in Punycode; ValueError for a host that cannot be one."""
+    if text.isascii():
+        return text
+    if not parts.netloc.isascii():
+        host, colon, port = parts.netloc.partition(":")
+        parts = parts._replace(netloc=host.encode("idna").decode("ascii") + colon + port)
+    if not re.fullmatch(r"[!-~]+", parts.netloc) or "@" in parts.netloc:
+        raise ValueError(text)
+    return quote(parts.geturl(), safe="!#$%&'()*+,/:;=?@[]~")
 
 
 def needs_files(field: Any) -> bool:

@@ -477,6 +477,22 @@ def test_an_unsafe_address_cannot_be_followed(open_form: Any, value: str) -> Non
     assert f'href="{html.escape(value)}"' not in text
 
 
+def test_an_address_in_other_letters_shows_where_it_leads(open_form: Any, controls: Any) -> None:
+    typed = "https://bücher.example/straße?q=ä"
+    _, text = open_form(Plain, website=typed)
+    assert 'href="https://xn--bcher-kva.example/stra%C3%9Fe?q=%C3%A4"' in text
+    assert controls(text)["website"] == [typed]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["https://a／b.example/", "https://me@bücher.example/", "https://ex\u202eample.com/"]
+    + ["https://" + "ü" * 80 + ".de/", "https://bü cher.example/"],
+)
+def test_an_address_that_could_deceive_cannot_be_followed(value: str) -> None:
+    assert widgets.safe_link(value) is None
+
+
 @pytest.mark.parametrize("value", ["http://[", "http://a:99999999/", "https://", "x" * 5_000_000])
 def test_no_text_is_too_odd_for_a_link(value: str) -> None:
     assert widgets.safe_link(value) is None
@@ -491,6 +507,30 @@ def test_choices_may_be_radio_buttons(open_form: Any, controls: Any) -> None:
     sent = {**controls(text), "state": "PUBLIC"}
     site.client.post(site.url(Article, "edit", id=1), data=sent)
     assert saved(site, Article.state) is State.PUBLIC
+
+
+class Chosen(Plain):
+    form_choices = {"colour": [("x", "plain"), ("Open", [("a", "A"), ("b", "B")]), ("Done", ["c"])]}
+
+
+def test_choices_stand_in_groups(open_form: Any, controls: Any) -> None:
+    site, text = open_form(Chosen, colour="b")
+    assert (
+        '<optgroup label="Open"><option value="a">A</option>'
+        '<option value="b" selected>B</option></optgroup>'
+        '<optgroup label="Done"><option value="c">c</option></optgroup>'
+    ) in text
+    sent = {**controls(text), "colour": "c"}
+    site.client.post(site.url(Article, "edit", id=1), data=sent)
+    assert saved(site, Article.colour) == "c"
+
+
+def test_radio_buttons_stand_in_the_groups_of_their_choices(open_form: Any) -> None:
+    class Radio(Chosen):
+        form_radio_columns = ("colour",)
+
+    _, text = open_form(Radio)
+    assert '<div class="choices" role="group" aria-label="Open">' in text
 
 
 def test_a_widget_in_form_args_is_used(open_form: Any) -> None:
