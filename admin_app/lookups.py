@@ -54,7 +54,7 @@ class RowLookup:
                 raise Forbidden(f"You may not see {str(view.name).lower()}.")
             return view.get_listing()  # type: ignore[no-any-return]
         names = columns.searchable(self.mapper)
-        return Listing(self.mapper, searchable=[inspection.resolve(self.mapper, n) for n in names])
+        return Listing(self.mapper, searchable=listings.search_fields(self.mapper, names))
 
     def search(
         self, text: str, page: int = 0, offset: int | None = None, limit: int = LOOKUP_SIZE

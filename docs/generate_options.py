@@ -49,7 +49,8 @@ INHERITED: dict[str, dict[str, str]] = {
     },
     "Search, filters and order": {
         "column_searchable_list": "What a search looks into, also through relationships; `^`, `=` "
-        "or `@` before a name says how. Without it: text columns and whole-number or UUID keys; `[]` switches the search off.",
+        "or `@` before a name says how. Without it: text columns and whole-number or UUID keys; "
+        "`[]` switches the search off.",
         "column_filters": "Columns, or filters of Flask-Admin's, that a list can be narrowed by.",
         "filter_converter": "What makes filters of columns.",
         "named_filter_urls": "Whether filters in addresses go by name and not by position.",
