@@ -31,6 +31,7 @@ from wtforms.csrf.session import SessionCSRF
 
 from admin_app import forms, inspection, navigation, pages
 from admin_app.contexts import IndexPage, ListPage
+from admin_app.errors import ConfigurationError
 from admin_app.listing import Count, ListedRow, ListState, Page
 from admin_app.pages import Crumb
 
@@ -294,6 +295,10 @@ def list_arguments(view: Any, page: ListPage, state: ListState, found: Page) -> 
     }
 
 
+def _is_mapped(model: Any) -> bool:
+    return isinstance(sa.inspect(model, raiseerr=False), orm.Mapper)
+
+
 class InlineRow(InlineModelFormField):
     """One row of an inline list; its key tells which row it is and is never written."""
 
@@ -318,6 +323,11 @@ class InlineConverter(InlineModelConverter):
     inline_field_list_type = InlineRows
 
     def get_info(self, p: Any) -> Any:
+        named = p[0] if isinstance(p, tuple) else p
+        if not any(_is_mapped(model) for model in (named, getattr(named, "model", None))):
+            raise ConfigurationError(
+                f"{type(self.view).__name__}.inline_models names {p!r}, which is no mapped class."
+            )
         info: Any = super().get_info(p)
         view: Any = self.view
         if type(info).get_form is InlineBaseFormAdmin.get_form:
@@ -326,6 +336,17 @@ class InlineConverter(InlineModelConverter):
         info.lookup_for_table = view.lookup_for_table
         info.dialect_name = view.dialect_name
         return info
+
+    def _calculate_mapping_key_pair(self, model: Any, info: Any) -> dict[str, str]:
+        try:
+            found: dict[str, str] = super()._calculate_mapping_key_pair(model, info)
+        except Exception as error:  # the class that Flask-Admin raises, for want of a better one
+            child, parent = info.model.__name__, model.__name__
+            raise ConfigurationError(
+                f"{type(self.view).__name__}.inline_models names {child}, but no relationships "
+                f"join it to {parent}: {child} needs one to {parent}, and {parent} one back."
+            ) from error
+        return found
 
     def _child_form(self, info: Any) -> type[wtforms.Form]:
         view: Any = self.view

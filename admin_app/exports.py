@@ -7,13 +7,38 @@ apostrophe before it makes it text. Numbers keep their sign.
 from __future__ import annotations
 
 import csv
+import importlib.util
+import inspect
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import flask
 from werkzeug.utils import secure_filename
 
+from admin_app.errors import ConfigurationError, InvalidRequest
+
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def check(view: Any) -> None:
+    """ConfigurationError for types of files that only a package makes which is not there."""
+    named = inspect.getattr_static(view, "export_types", None)
+    others = [t for t in named if t != "csv"] if isinstance(named, list | tuple) else []
+    if others and not _has_tablib():
+        raise ConfigurationError(
+            f"{type(view).__name__}.export_types names {', '.join(map(str, others))}, which the "
+            "package tablib writes: pip install 'tablib[all]', or leave it at csv."
+        )
+
+
+def require(type_: str) -> None:
+    """InvalidRequest where nothing here writes files of this type."""
+    if not _has_tablib():
+        raise InvalidRequest(f"Files of the type {type_} cannot be made here.")
+
+
+def _has_tablib() -> bool:
+    return importlib.util.find_spec("tablib") is not None
 
 
 def disarmed(value: Any) -> Any:

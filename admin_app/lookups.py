@@ -22,6 +22,9 @@ from admin_app.listing import Listing
 LOOKUP_SIZE = 20
 """Rows that one answer to a picker holds, whatever it asks for."""
 
+FILTER = "filter:"
+"""What the name of a lookup begins with that belongs to no field of a form."""
+
 
 class RowLookup:
     """Finds rows of ``mapper`` for the field ``name`` of the form of ``view``.
@@ -47,14 +50,22 @@ class RowLookup:
         return len(keys) == 1 and isinstance(keys[0].type, sa.Integer)
 
     def listing(self) -> Listing:
-        """The related rows as their own view lists them; all of them where there is no view."""
+        """The related rows as their own view lists them; by the policy where there is no view."""
         view = self.view.view_of(self.mapper)
         if view is not None:
             if not view.may("view"):
                 raise Forbidden(f"You may not see {str(view.name).lower()}.")
-            return view.get_listing()  # type: ignore[no-any-return]
+            return view.over(self.mapper).get_listing()  # type: ignore[no-any-return]
+        reach = self.view.reach()
+        if not reach.may_read(self.mapper):
+            noun = inspection.plural(inspection.words(self.mapper.class_.__name__))
+            raise Forbidden(f"You may not see {noun.lower()}.")
         names = columns.searchable(self.mapper)
-        return Listing(self.mapper, searchable=listings.search_fields(self.mapper, names))
+        return Listing(
+            self.mapper,
+            scope=reach.rows(self.mapper),
+            searchable=listings.search_fields(self.mapper, names),
+        )
 
     def search(
         self, text: str, page: int = 0, offset: int | None = None, limit: int = LOOKUP_SIZE
@@ -96,9 +107,7 @@ class RowLookup:
         """The instance whose attribute ``key``, which is unique, has ``value``, if in reach."""
         return self.listing().having(self.view.get_session(), key, value)
 
-    def members(
-        self, instance: Any, key: str, limit: int, far_key: str | None = None
-    ) -> list[Any]:
+    def members(self, instance: Any, key: str, limit: int, far_key: str | None = None) -> list[Any]:
         """At most ``limit`` members of the collection ``key``, with their ``far_key`` loaded."""
         return listings.members(self.view.get_session(), instance, key, limit, far_key)
 
@@ -108,6 +117,7 @@ class LookupRoutes:
 
     mapper: orm.Mapper[Any]
     parent_view: Any
+    reach: Callable[[], Reach]
     _lookups: dict[str, RowLookup]
 
     def lookup_for(
@@ -131,10 +141,22 @@ class LookupRoutes:
         name = f"{mapper.class_.__name__}.{key}"
         return self._lookups.setdefault(name, RowLookup(self, name, mapper, None))
 
+    def lookup_for_filter(self, path: str) -> RowLookup | None:
+        """Where the form of filters finds rows for what ``path`` leads to; None if to no rows."""
+        try:
+            mapper = filters.target(self.mapper, path, self.reach()).row_mapper
+        except InvalidRequest:
+            return None
+        return None if mapper is None else RowLookup(self, f"{FILTER}{path}", mapper)
+
     def scaffold_other_forms(self) -> None:
         """Make the forms, with their lookups, that are made when they are first asked for."""
 
     def _lookup(self, name: str) -> RowLookup:
+        if name.startswith(FILTER):
+            wanted = self.lookup_for_filter(name.removeprefix(FILTER))
+            if wanted is not None:
+                return wanted
         if name not in self._lookups:
             # Another process may have drawn the form that asks.
             self.scaffold_other_forms()

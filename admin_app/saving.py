@@ -72,6 +72,15 @@ def is_refused() -> bool:
     return "admin_refused" in g
 
 
+def is_in_reach(view: Any, instance: Any) -> bool:
+    """Whether the row that was just written is still among those that the visitor may see."""
+    listing = (view.parent_view or view).get_listing()
+    if listing.scope is None and not listing.criteria:
+        return True
+    identity = sa.inspect(instance).identity
+    return identity is None or listing.one(view.get_session(), identity) is not None
+
+
 def message(noun: str, label: str, done: str, url: str | None) -> str:
     """What is said after a save; with ``url``, HTML in which the row's label leads there."""
     if url is None:

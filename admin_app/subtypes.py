@@ -40,6 +40,17 @@ def over(view: Any, mapper: orm.Mapper[Any]) -> Any:
     return found
 
 
+def within(parent: Any, mapper: orm.Mapper[Any], what: str) -> list[sa.ColumnElement[bool]]:
+    """That rows of ``mapper`` are among those that ``parent`` lists, where it narrows them."""
+    listing = parent.get_listing(what)
+    if listing.scope is None and not listing.criteria:
+        return []
+    keys = [getattr(mapper.class_, k) for k in inspection.identity_keys(mapper)]
+    known = [getattr(parent.model, k) for k in inspection.identity_keys(parent.mapper)]
+    rows = listing.base().with_only_columns(*known)
+    return [keys[0].in_(rows) if len(keys) == 1 else sa.tuple_(*keys).in_(rows)]
+
+
 def over_all(view: Any) -> None:
     """Make the forms of every class that is changed at the address of ``view``, with lookups."""
     for mapper in view.mapper.self_and_descendants:
@@ -98,6 +109,7 @@ VERBS = {
     "delete": "delete",
     "view": "see",
     "export": "export",
+    "query": "see the queries of",
 }
 """What the policy is asked about, as a verb of a sentence."""
 

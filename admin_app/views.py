@@ -350,9 +350,7 @@ class ModelView(ModelOptions, LookupRoutes, CellRoutes, SavedViewRoutes, ListRou
         """The predicate that the policy sets on rows of ``model``."""
         if not self._is_ours:
             return None
-        found: sa.ColumnElement[bool] | None = self.admin.policy.rows(
-            self.principal(), what, model
-        )
+        found: sa.ColumnElement[bool] | None = self.admin.policy.rows(self.principal(), what, model)
         return found
 
     def over(self, mapper: orm.Mapper[Any]) -> ModelView:

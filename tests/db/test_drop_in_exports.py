@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import io
 import re
 
 import pytest
 
 from admin_app import ModelView
+from admin_app.errors import ConfigurationError
 from tests.db.drop_in import Post, Scoped
 
 
@@ -92,3 +94,21 @@ def test_an_export_is_narrowed_by_the_query_of_the_host(host):
 def test_an_export_that_is_not_switched_on_is_forbidden(host):
     host.add(ModelView)
     host.get("/admin/post/export/csv/", 403)
+
+
+needs_no_tablib = pytest.mark.skipif(
+    importlib.util.find_spec("tablib") is not None, reason="tablib is installed"
+)
+
+
+@needs_no_tablib
+def test_types_of_files_that_nothing_here_writes_stop_the_start_in_a_sentence(host):
+    with pytest.raises(ConfigurationError, match="export_types names xlsx, json, which the"):
+        host.add(type("View", (Exported,), {"export_types": ["csv", "xlsx", "json"]}))
+
+
+@needs_no_tablib
+def test_a_type_that_is_chosen_by_request_and_cannot_be_written_is_refused(host):
+    host.add(type("View", (Exported,), {"export_types": property(lambda self: ["csv", "ods"])}))
+    page = host.get("/admin/post/export/ods/", 400)
+    assert "Files of the type ods cannot be made here." in page

@@ -14,7 +14,8 @@ from flask_admin.form import SecureForm, rules
 from flask_admin.model.form import InlineFormAdmin
 
 from admin_app import ModelView
-from tests.db.drop_in import Author, Comment, Post, fields
+from admin_app.errors import ConfigurationError
+from tests.db.drop_in import Author, Comment, Post, Tag, fields
 
 # Forms
 
@@ -316,3 +317,19 @@ def test_an_inline_row_that_is_refused_is_shown_with_its_error(host):
     page = host.post("/admin/post/edit/?id=1", 400, title="Kept", **sent)
     assert 'value="Kept"' in page
     assert host.row().title == "First"
+
+
+@pytest.mark.parametrize(
+    ("inlines", "words"),
+    [
+        ((Author,), "names Author, but no relationships join it to Tag"),
+        ((object,), "which is no mapped class"),
+        ((3,), "which is no mapped class"),
+    ],
+)
+def test_inline_rows_that_cannot_be_stop_the_start_in_a_sentence(host, inlines, words):
+    class View(ModelView):
+        inline_models = inlines
+
+    with pytest.raises(ConfigurationError, match=words):
+        host.add(View, Tag)

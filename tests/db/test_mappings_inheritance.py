@@ -489,3 +489,46 @@ def test_a_class_that_follows_from_a_column_is_not_asked_for(alone, journey):
     site = alone(Expressed, Staff)
     way = journey(site, Staff)
     way.whole(lambda n: {"grade": str(n + 4)}, grade="7", writes={"grade"})
+
+
+class Workshop(orm.DeclarativeBase):
+    pass
+
+
+class Tool(Workshop):
+    __tablename__ = "tools"
+    __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "tool"}
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    kind: orm.Mapped[str]
+    name: orm.Mapped[str]
+
+
+class Drill(Tool):
+    __mapper_args__ = {"polymorphic_identity": "drill"}
+
+
+class Hole(Workshop):
+    __tablename__ = "holes"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    drill_id: orm.Mapped[int | None] = orm.mapped_column(sa.ForeignKey("tools.id"))
+    drill: orm.Mapped[Drill | None] = orm.relationship()
+
+
+class NotOld(ModelView):
+    def get_query(self) -> Any:
+        return sa.select(Tool).where(Tool.name != "old")
+
+
+@pytest.mark.parametrize("view", [ModelView, NotOld])
+def test_a_picker_of_a_class_without_a_view_offers_its_rows_in_the_reach_of_its_base(
+    alone, journey, view
+):
+    site = alone(Workshop, Hole)
+    site.admin.register(Tool, view)
+    with site.session() as session:
+        session.add_all([Tool(name="saw"), Drill(name="new"), Drill(name="old")])
+        session.commit()
+    way = journey(site, Hole)
+    assert set(way.lookup("drill")) == ({"new"} if view is NotOld else {"new", "old"})
+    assert way.post_new({"drill": "1"}).status_code == 400
+    way.create(drill="2")

@@ -11,6 +11,7 @@ from flask_admin import BaseView, expose
 
 from admin_app import Policy, Principal
 from examples.fleet.models import Customer, Order, Tag
+from tests.db.conftest import Site
 
 PUBLIC = {"admin_asset", "admin_theme", "admin_accounts.login"}
 """What a stranger may ask for: no data is behind it."""
@@ -226,3 +227,55 @@ def test_no_argument_leads_off_the_site(site, target):
     )
     assert response.status_code == 302
     assert response.location == "/admin/tag/"
+
+
+class MovedAway(Policy):
+    """Tags with an x in their name, and no other."""
+
+    def rows(self, principal, action, model):
+        return Tag.name.contains("x") if model is Tag else None
+
+
+@pytest.mark.parametrize("page", ["create", "edit"])
+@pytest.mark.parametrize("button", [{}, {"_continue_editing": "1"}])
+def test_a_save_that_leads_out_of_reach_says_so_and_links_to_nothing(site, page, button):
+    with site.session() as session:
+        session.add(Tag(id=900, name="fox"))
+        session.commit()
+    site.admin.policy = MovedAway()
+    url = site.url(Tag, "create") if page == "create" else f"{site.url(Tag, 'edit')}?id=900"
+    response = site.client.post(url, data={"name": "gone", **button}, follow_redirects=True)
+    assert response.request.path == site.url(Tag)
+    assert "“gone” is" in response.text
+    assert "It is no longer among the rows that you see." in response.text
+    assert "gone</a>" not in response.text
+
+
+class OneCustomer(Policy):
+    """All orders, but of the customers the first only."""
+
+    def rows(self, principal, action, model):
+        return Customer.id == 1 if model is Customer else None
+
+
+@pytest.mark.parametrize("is_registered", [True, False])
+def test_a_picker_offers_rows_in_reach_only_and_takes_no_other(fleet_url, controls, is_registered):
+    site = Site(fleet_url, policy=OneCustomer())
+    for model in (Order, Customer) if is_registered else (Order,):
+        site.admin.register(model)
+    found = site.client.get(f"{site.url(Order)}lookup/customer/?q=").json["items"]
+    assert [item["id"] for item in found] == ["1"]
+    url = f"{site.url(Order, 'edit')}?id=1"
+    sent = controls(site.client.get(url).text)
+    other = "3" if sent["customer"] == ["2"] else "2"
+    response = site.client.post(url, data={**sent, "customer": other})
+    assert response.status_code == 400
+    assert "There is no row" in response.text
+
+
+@pytest.mark.parametrize("is_registered", [True, False])
+def test_a_picker_of_a_class_that_may_not_be_seen_is_forbidden(fleet_url, is_registered):
+    site = Site(fleet_url, policy=Narrow())
+    for model in (Order, Customer) if is_registered else (Order,):
+        site.admin.register(model)
+    assert site.client.get(f"{site.url(Order)}lookup/customer/?q=").status_code == 403
