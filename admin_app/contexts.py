@@ -442,6 +442,8 @@ class FormPage:
     """The modules that the fields and groups of this form need."""
     zone: str = ""
     """The time zone in which times are shown and typed."""
+    server_offset: int = 0
+    """Minutes by which the clock that columns without a zone keep is ahead of UTC."""
     can_add_another: bool = True
     can_continue: bool = True
     can_save_as_new: bool = False

@@ -72,6 +72,7 @@ def form_page(view: Any, form: Any, model: Any, mode: str) -> c.FormPage:
         sends_files=any(map(widgets.needs_files, form)),
         scripts=layout.scripts(form, groups),
         zone=moments.zone_name(),
+        server_offset=pages.server_offset(),
         can_add_another=view.allows("add"),
         can_continue=view.allows("change"),
         can_save_as_new=not is_new and subtypes.can_copy(view, model) and view.allows("add"),

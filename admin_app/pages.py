@@ -508,6 +508,17 @@ def zone() -> dt.tzinfo:
     return next((z for z in map(moments.named, names) if z is not None), dt.UTC)
 
 
+def server_offset() -> int:
+    """Minutes by which the application's own clock is ahead of UTC just now.
+
+    It is the clock of BABEL_DEFAULT_TIMEZONE, else of the machine; columns without a time zone go
+    by it.
+    """
+    own = moments.named(flask.current_app.config.get("BABEL_DEFAULT_TIMEZONE"))
+    offset = dt.datetime.now(dt.UTC).astimezone(own).utcoffset() or dt.timedelta()
+    return int(offset.total_seconds()) // 60
+
+
 def _receive() -> ResponseReturnValue | None:
     place = next((place for place in _pages().guarded if place.covers(request.path)), None)
     as_stored.read_as_is(place is not None)

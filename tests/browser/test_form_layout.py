@@ -244,15 +244,30 @@ def test_today_is_the_day_of_the_operators_zone(far_page: Page, shop: Shop) -> N
     [
         ("Opened at", "15:04:05"),
         ("Sold at", "2026-03-01T15:04:05"),
-        ("Returned at", "2026-03-01 15:04:05+00:00"),
+        ("Returned at", "2026-03-02 04:04:05+13:00"),
     ],
 )
-def test_now_is_the_time_of_the_operators_zone(
+def test_now_is_the_time_that_the_column_keeps(
     far_page: Page, shop: Shop, label: str, value: str
 ) -> None:
+    # By the second page the server knows the zone of the browser, which moments are in.
+    far_page.goto(shop.at(EDIT))
     far_page.goto(shop.at(EDIT))
     far_page.get_by_role("button", name=f"Now: {label}").click()
     expect(far_page.get_by_label(label, exact=True)).to_have_value(value)
+
+
+def test_who_is_far_from_the_server_is_told_at_each_time_without_a_zone(
+    far_page: Page, page: Page, shop: Shop
+) -> None:
+    words = "You are 13 hours ahead of the server’s time."
+    far_page.goto(shop.at(EDIT))
+    for label in ("Opened at", "Sold at"):
+        expect(far_page.get_by_label(label, exact=True)).to_have_accessible_description(words)
+    expect(far_page.get_by_text(words)).to_have_count(2)
+    page.goto(shop.at(EDIT))
+    expect(page.get_by_role("button", name="Now: Sold at")).to_be_visible()
+    expect(page.get_by_text("the server’s time")).to_have_count(0)
 
 
 def test_now_is_stored(page: Page, shop: Shop) -> None:

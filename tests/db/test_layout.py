@@ -635,6 +635,13 @@ def test_the_form_tells_the_zone_of_its_times(open_form: Any) -> None:
     assert 'data-zone="UTC"' in text
 
 
+def test_the_form_tells_how_far_the_clock_of_the_application_is_ahead(make_site: Any) -> None:
+    site = make_site(Base).register_all()
+    site.app.config["BABEL_DEFAULT_TIMEZONE"] = "Asia/Kolkata"
+    text = site.client.get(site.url(Article, "create")).text
+    assert 'data-server-offset="330"' in text
+
+
 def test_a_form_without_files_is_not_multipart(open_form: Any) -> None:
     _, text = open_form(ModelView)
     assert "multipart/form-data" not in text

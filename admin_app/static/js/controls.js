@@ -24,8 +24,35 @@ function now(zone) {
   return { date, time, "datetime-local": `${date}T${time}`, text: `${date} ${time}${offset}` };
 }
 
-function offerNow(input, zone) {
+/** What the clock of a place `offset` minutes ahead of UTC shows, as the control of `type` has it. */
+function clock(offset, type) {
+  const text = new Date(Date.now() + offset * 60000).toISOString().slice(0, 19);
+  return type === "time" ? text.slice(11) : text;
+}
+
+/** How far this computer's clock is from that of the application, in words; "" where it is not. */
+function distance(offset) {
+  const minutes = -new Date().getTimezoneOffset() - offset;
+  if (!minutes) return "";
+  const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
+  const words = [hours && `${hours} ${hours === 1 ? "hour" : "hours"}`, rest && `${rest} min`].filter(Boolean);
+  return `You are ${words.join(" ")} ${minutes > 0 ? "ahead of" : "behind"} the server’s time.`;
+}
+
+function tellDistance(input, line, offset) {
+  const words = distance(offset);
+  if (!words) return;
+  const note = document.createElement("small");
+  note.id = `${input.id}-clock`;
+  note.textContent = words;
+  line.after(note);
+  input.setAttribute("aria-describedby", `${input.getAttribute("aria-describedby") ?? ""} ${note.id}`.trim());
+}
+
+function offerNow(input, zone, offset) {
   if (input.readOnly || input.disabled || input.closest(".now")) return;
+  // A column without a time zone keeps the time of the application's clock.
+  const isByServer = Number.isFinite(offset) && ["time", "datetime-local"].includes(input.type);
   const button = document.createElement("button");
   const words = input.type === "date" ? "Today" : "Now";
   const label = input.labels[0]?.cloneNode(true);
@@ -35,13 +62,14 @@ function offerNow(input, zone) {
   button.textContent = words;
   if (label) button.setAttribute("aria-label", `${words}: ${label.textContent.trim()}`);
   button.addEventListener("click", () => {
-    put(input, now(zone)[input.type]);
+    put(input, isByServer ? clock(offset, input.type) : now(zone)[input.type]);
     input.focus();
   });
   const line = document.createElement("div");
   line.className = "now";
   input.replaceWith(line);
   line.append(input, button);
+  if (isByServer) tellDistance(input, line, offset);
 }
 
 // Colours
@@ -138,8 +166,8 @@ function prepopulate(input) {
 }
 
 export function bindControls(root) {
-  const zone = (root.closest?.("[data-zone]") ?? document.querySelector("[data-zone]"))?.dataset.zone;
-  for (const input of root.querySelectorAll("input:is([type=date], [type=time], [type=datetime-local], [data-moment])")) offerNow(input, zone);
+  const { zone, serverOffset } = (root.closest?.("[data-zone]") ?? document.querySelector("[data-zone]"))?.dataset ?? {};
+  for (const input of root.querySelectorAll("input:is([type=date], [type=time], [type=datetime-local], [data-moment])")) offerNow(input, zone, Number.parseInt(serverOffset, 10));
   root.querySelectorAll("input[data-colour]").forEach(offerColour);
   root.querySelectorAll(":is(input, textarea)[maxlength]").forEach(countDown);
   root.querySelectorAll("[data-slug-of]").forEach(prepopulate);
