@@ -23,7 +23,7 @@ from admin_app import columns, inspection, rendering
 from admin_app import contexts as c
 from admin_app.columns import Branch, Display, Offers
 from admin_app.inspection import Path
-from admin_app.listing import Chosen, ListState, arguments
+from admin_app.listing import Chosen, ListState, arguments, totals
 from admin_app.navigation import breadcrumbs
 
 ONE_YEAR = 31_536_000
@@ -129,8 +129,11 @@ def linked(view: Any, names: Sequence[str]) -> frozenset[str]:
 
 def display_of(view: Any, name: str) -> Display | None:
     """What `columns.display` says of a column: on a method of the view, or on the model's."""
-    found = columns.display_of(inspect.getattr_static(type(view), name, None))
-    return found or columns.shown_as(columns.path_of(view.mapper, name))
+    known: dict[str, Display | None] = vars(view).setdefault("_displays", {})
+    if name not in known:
+        found = columns.display_of(inspect.getattr_static(type(view), name, None))
+        known[name] = found or columns.shown_as(columns.path_of(view.mapper, name))
+    return known[name]
 
 
 def formatter(view: Any, name: str) -> Callable[..., Any] | None:
@@ -188,7 +191,8 @@ def answer(view: Any) -> ResponseReturnValue | None:
 def _page(view: Any) -> ResponseReturnValue:
     """The form that chooses the columns."""
     found = offers(view)
-    state = view.get_listing(offers=found).parse(request.args)
+    listing = view.get_listing(offers=found)
+    state = listing.parse(request.args)
     current = shown(view, found, state)
     placed = {column.name for column in current}
     title = "Columns"
@@ -196,17 +200,45 @@ def _page(view: Any) -> ResponseReturnValue:
         title=title,
         breadcrumbs=breadcrumbs(view, (str(view.name), _back()), (title, None)),
         action_url=request.root_path + request.path,
-        hidden=[(k, v) for k, v in _others() if k != "columns"],
+        hidden=[(k, v) for k, v in _others() if k not in ("columns", "group", "totals")],
         shown=[
-            c.ColumnChoice(column.name, column.label, place, column.width)
+            c.ColumnChoice(
+                column.name,
+                column.label,
+                place,
+                column.width,
+                next((t.function for t in state.totals if t.name == column.name), ""),
+                [(f, _TOTALS[f]) for f in totals.functions(column.path)],
+            )
             for place, column in enumerate(current, 1)
         ],
+        groups=_groups(view, found, listing, state),
         more=_branch(view, found.tree(), str(view.singular), placed, found),
         usual_url=f"{_back(columns=None, choose='usual')}",
         cancel_url=_back(),
     )
     html: str = view.render(view.columns_template, page=page)
     return html
+
+
+_TOTALS = {"sum": "Sum", "avg": "Average", "min": "Least", "max": "Greatest"}
+
+
+def _groups(
+    view: Any, found: Offers, listing: Any, state: ListState
+) -> list[tuple[str, str, bool]]:
+    """What the rows may be grouped by: of the attributes of their own, and the present one."""
+    current = state.group and state.group.key
+    names = dict.fromkeys([*found.own, *(path.name for path in found.tree().paths)])
+    if current:
+        names[current] = None
+    return [
+        (name, str(view.get_column_name(name)), name == current)
+        for name in names
+        if name in listing.sortable
+        and (path := found.path(name)) is not None
+        and totals.can_group(path)
+    ]
 
 
 def _branch(
@@ -241,10 +273,15 @@ def _chosen(view: Any) -> ResponseReturnValue:
     )
     found = offers(view)
     kept = arguments.chosen(found, text, [])
-    text = ",".join(map(str, kept))
-    if kept == tuple(map(Chosen, found.own)):
-        return _kept(redirect(_back(columns=None), 303), COLUMNS_COOKIE, "", request.path)
-    return _kept(redirect(_back(columns=text), 303), COLUMNS_COOKIE, text, request.path)
+    is_usual = kept == tuple(map(Chosen, found.own))
+    text = "" if is_usual else ",".join(map(str, kept))
+    asked = {n: request.args.get(f"total:{n}", "") for n in names}
+    back = _back(
+        columns=text,
+        group=request.args.get("group"),
+        totals=",".join(f"{n}:{function}" for n, function in asked.items() if function),
+    )
+    return _kept(redirect(back, 303), COLUMNS_COOKIE, text, request.path)
 
 
 def _widened(view: Any) -> ResponseReturnValue:
@@ -267,7 +304,7 @@ def _others() -> list[tuple[str, str]]:
     return [
         (k, v)
         for k, v in request.args.items(multi=True)
-        if k not in ("choose", "column") and not k.startswith(("at:", "width:"))
+        if k not in ("choose", "column") and not k.startswith(("at:", "width:", "total:"))
     ]
 
 

@@ -187,6 +187,71 @@ class FilterGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class FilterOption:
+    """A column, an operator or a value that can be chosen in the form of filters."""
+
+    value: str
+    text: str
+    is_chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FilterLine:
+    """A condition in the form of filters; ``place`` is the beginning of its fields' names.
+
+    ``control`` is what a value is entered with: an input's type, ``choice`` (boxes), ``row`` (a
+    picker, which has ``lookup_url`` and the rows ``chosen`` as JSON) or ``none``. ``error`` says
+    what is wrong with it.
+    """
+
+    place: str
+    do: str
+    column: str
+    columns: Markup
+    operators: list[FilterOption]
+    control: str
+    values: list[str]
+    choices: list[FilterOption] = field(default_factory=list)
+    periods: bool = False
+    is_range: bool = False
+    can_have_more: bool = False
+    lookup_url: str | None = None
+    chosen: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FilterBox:
+    """A group of conditions in the form of filters, or, with ``kept``, one that it cannot show."""
+
+    place: str
+    do: str
+    kinds: list[FilterOption]
+    lines: list[FilterLine]
+    text: str = ""
+    kept: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FiltersPage:
+    """``admin/model/filters.html``: the form of a list's filters.
+
+    ``items`` are its lines and groups; ``preview`` is what they say, in a sentence.
+    """
+
+    title: str
+    breadcrumbs: list[Crumb]
+    action_url: str
+    hidden: list[tuple[str, str]]
+    kinds: list[FilterOption]
+    items: list[FilterLine | FilterBox]
+    periods: list[tuple[str, str]]
+    preview: str
+    cancel_url: str
+    clear_url: str | None = None
+    errors: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
 class BulkAction:
     """An action over the ticked rows; ``confirmation`` is the question asked first, if any."""
 
@@ -293,8 +358,8 @@ class SheetForm:
     action_url: str
     cancel_url: str
     scripts: list[str]
-    sentence: str | None = None
-    """That nothing was saved, and why, as far as no cell tells it."""
+    is_refused: bool = False
+    """Whether it was sent, and nothing of it was saved."""
     errors: list[tuple[str | None, str, str]] = field(default_factory=list)
 
 
@@ -361,6 +426,10 @@ class ListPage:
     page_sizes: list[PageSize] = field(default_factory=list)
     chips: list[Chip] = field(default_factory=list)
     filters: list[FilterGroup] = field(default_factory=list)
+    filters_url: str | None = None
+    """Where filters are made; None where the list takes none."""
+    clear_filters_url: str | None = None
+    """The list without any filter, where it has some."""
     actions: list[BulkAction] = field(default_factory=list)
     create_url: str | None = None
     export_urls: list[tuple[str, str]] = field(default_factory=list)
@@ -554,6 +623,25 @@ class ChoicePage:
     cancel_url: str
 
 
+@dataclass(slots=True)
+class QueryPage:
+    """``admin/model/query.html``: what a list asks of the database.
+
+    ``advice`` has a ``reason`` and the ``code`` of the Alembic operation that makes an index.
+    """
+
+    title: str
+    heading: str
+    sentence: str
+    breadcrumbs: list[Crumb]
+    list_url: str
+    sql: str
+    parameters: list[tuple[str, str]]
+    code: str | None
+    plan: list[str]
+    advice: Any = None
+
+
 @dataclass(frozen=True, slots=True)
 class Consequence:
     """What else happens; ``kind`` is ``deleted``, ``unlinked`` or ``blocked``."""
@@ -578,6 +666,37 @@ class ConfirmPage:
     more_text: str | None = None
     consequences: list[Consequence] = field(default_factory=list)
     can_submit: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PaletteEntry:
+    """Something to go to; ``hint`` tells it from others of its name."""
+
+    text: str
+    url: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PaletteGroup:
+    """Entries of one kind; ``more_url`` leads to all of them where these are not all."""
+
+    key: str
+    title: str
+    entries: list[PaletteEntry]
+    more_url: str | None = None
+
+
+@dataclass(slots=True)
+class PalettePage:
+    """``admin/palette.html``"""
+
+    title: str
+    breadcrumbs: list[Crumb]
+    text: str
+    action_url: str
+    groups: list[PaletteGroup]
+    sentence: str = ""
 
 
 @dataclass(slots=True)

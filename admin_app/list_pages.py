@@ -5,19 +5,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import flask
 import sqlalchemy as sa
 from flask import request
 from flask_admin.helpers import get_render_ctx
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from admin_app import (
     _flask_admin,
     chooser,
     editable,
     facet_pages,
+    filter_pages,
     inspection,
     orders,
     pager,
@@ -28,14 +29,14 @@ from admin_app import (
 from admin_app import contexts as c
 from admin_app.editable import Sheet
 from admin_app.errors import InvalidRequest
+from admin_app.filters import EVERYTHING, is_argument
 from admin_app.filters import arguments as filter_arguments
-from admin_app.filters import is_argument
 from admin_app.listing import ListedRow, Listing, ListState, Page, totals
 from admin_app.navigation import breadcrumbs, description
 
 STATE_ARGUMENTS = (
     *("page", "after", "before", "at", "count", "page_size"),
-    *("sort", "desc", "search", "columns", "group", "totals", "choose"),
+    *("sort", "desc", "search", "columns", "group", "totals", "choose", "filter"),
 )
 
 
@@ -51,10 +52,12 @@ def read(view: Any, sheet: Sheet | None = None) -> tuple[c.ListPage, ListState, 
     shown = chooser.shown(view, offers, state)
     listing.columns = [column.path for column in shown]
     if view.has_own_rows:
+        state = filter_pages.unfiltered(state)
         found = _flask_admin.page_of(view, state, filters)
     else:
         asked = totals.grouped(listing, state)
-        found = listing.page(view.get_session(), asked, count=not view.simple_list_pager)
+        with filter_pages.told(view, state):
+            found = listing.page(view.get_session(), asked, count=not view.simple_list_pager)
     found, sheet = _as_sheet(view, listing, found, shown, sheet)
     page = list_page(view, listing, state, found, filters, shown, sheet)
     if sheet is None and not view.has_own_rows:
@@ -121,8 +124,10 @@ def list_page(
         is_narrowed=is_narrowed,
         empty_message=_empty_message(view, state, is_narrowed),
         page_sizes=_page_sizes(view, url, state),
-        chips=_chips(view, url, filters),
+        chips=[*_chips(view, url, filters), *filter_pages.chips(view, state, url)],
         filters=_filter_groups(view),
+        filters_url=url(filter="edit", page=None) if filter_pages.is_offered(view) else None,
+        clear_filters_url=_unfiltered(url) if filters or state.filters else None,
         actions=[c.BulkAction(name, str(text), confirmations.get(name)) for name, text in allowed]
         if view.read_only_note is None and sheet is None
         else [],
@@ -137,7 +142,7 @@ def list_page(
         order=_order_menu(view, url, state, rows, found),
         count_url=url(count="exact") if found.count and not found.count.is_exact else None,
         columns_url=url(choose="columns") if chooser.is_open(view) else None,
-        more=_more(url),
+        more=_more(view, url),
         **_editing(view, url, shown, sheet),
         views=saved_views.tabs(view, url.present) if sheet is None else None,
         **facet_pages.on_list(view, rows, state, url.arguments),
@@ -150,6 +155,11 @@ def facets(view: Any) -> c.FacetPanel:
     return facet_pages.panel(view, listing, state, _ListUrl(view, state).arguments, for_script=True)
 
 
+def url_of(view: Any, state: ListState) -> str:
+    """The address of the list that the request describes."""
+    return _ListUrl(view, state)()
+
+
 def asked(view: Any) -> tuple[Listing, ListState]:
     """The listing and the state that the arguments of the request describe, nothing read yet."""
     offers = chooser.offers(view)
@@ -160,9 +170,13 @@ def asked(view: Any) -> tuple[Listing, ListState]:
     return listing, state
 
 
-def _more(url: _ListUrl) -> list[c.MenuGroup]:
+def _more(view: Any, url: _ListUrl) -> list[c.MenuGroup]:
     """The menu of what is seldom done to a list."""
-    return chooser.menu(lambda word: url(choose=word))
+    groups = chooser.menu(lambda word: url(choose=word))
+    if not view.has_own_rows and view.may("query"):
+        query = view.get_url(".query_view", **url.arguments())
+        groups.append(c.MenuGroup(None, [c.MenuEntry("Show query", query)]))
+    return groups
 
 
 def _editing(
@@ -181,7 +195,7 @@ def _editing(
         view.get_url(".cells_view", **url.arguments(edit="1", url=plain)),
         plain,
         ["js/form.js", "js/picker.js"],
-        " ".join(sheet.errors) or ("Nothing was saved." if sheet.problems else None),
+        sheet.is_refused,
         sheet.problems,
     )
     return {"sheet": form}
@@ -201,6 +215,8 @@ class _ListUrl:
             for k, v in request.args.items()
             if k not in STATE_ARGUMENTS and k.isidentifier() and not is_argument(k)
         }
+        self._path = str(view.get_url(".index_view"))
+        self._kept, self._filters = self._state(), _lists(filter_arguments(state.filters))
         self.present = self._all()
 
     def arguments(self, **changed: Any) -> dict[str, Any]:
@@ -208,21 +224,25 @@ class _ListUrl:
         return saved_views.in_address(self._all(**changed), self.present)
 
     def _all(self, **changed: Any) -> dict[str, Any]:
+        filters = self._filters
+        if "filters" in changed:
+            filters = _lists(filter_arguments(changed.pop("filters")))
+        place = {} if _PLACE.intersection(changed) else self._place()
+        arguments = {**self._kept, **place, **self.others, **filters, **changed}
+        return {k: v for k, v in arguments.items() if v not in (None, "")}
+
+    def _state(self) -> dict[str, Any]:
+        """What every page of the list has in its address, unless it is changed."""
         state = self.state
         size = state.page_size if state.page_size != (self.view.page_size or 50) else None
-        arguments = {
+        return {
             "search": state.search or None,
             "sort": ",".join(map(str, state.order)) or None,
-            **({} if _PLACE.intersection(changed) else self._place()),
             "page_size": size,
             "columns": ",".join(map(str, state.columns)) or None,
             "group": str(state.group or "") or None,
             "totals": ",".join(map(str, state.totals)) or None,
-            **self.others,
-            **_lists(filter_arguments(changed.pop("filters", state.filters))),
-            **changed,
         }
-        return {k: v for k, v in arguments.items() if v not in (None, "")}
 
     def _place(self) -> dict[str, Any]:
         """Which page it is, which no other page is: one argument of these takes the others away."""
@@ -231,8 +251,9 @@ class _ListUrl:
         return {"page": page, "after": state.after, "before": state.before, "at": state.at}
 
     def __call__(self, **changed: Any) -> str:
-        url: str = self.view.get_url(".index_view", **self.arguments(**changed))
-        return url
+        # As url_for writes them, which looks for the route again each time.
+        query = urlencode(self.arguments(**changed), doseq=True, safe="!$'()*,/:;?@")
+        return f"{self._path}?{query}" if query else self._path
 
     def back(self) -> str | None:
         """The present list, as other pages lead back to it; None when it is the plain one."""
@@ -286,8 +307,10 @@ def _order_menu(
     if not names:
         return None
 
+    labels = dict(view._list_columns)
+
     def label_of(name: str) -> str:
-        return str(view.get_column_name(name))
+        return str(labels.get(name) or view.get_column_name(name))
 
     choices = [(name, label_of(name)) for name in names]
     current = state.order or rows.default_order
@@ -316,15 +339,15 @@ def _rows(
     if sheet is not None:
         edit, details, delete, extra = None, None, None, []
     text_of = inspection.identity_text(view.mapper)
-    noun = view.singular
+    noun = escape(f"{view.singular} ")
     shown: list[c.Row] = []
     for row in found.rows:
         text = text_of.of(row.instance)
-        key = quote(text, safe="") + suffix
+        key = text_of.quoted(row.instance) + suffix
         shown.append(
             c.Row(
                 id=text,
-                label=f"{noun} {text}",
+                label=noun + text,
                 cells=[cell(row) for cell in cells],
                 edit_url=edit and edit + key,
                 details_url=details and details + key,
@@ -453,7 +476,14 @@ def _chips(view: Any, url: _ListUrl, filters: Sequence[Any]) -> list[c.Chip]:
     return chips
 
 
+def _unfiltered(url: _ListUrl) -> str:
+    """The list without any filter, whoever made it."""
+    old = {name: None for name in url.others if name.startswith("flt")}
+    return url(filters=EVERYTHING, page=None, **old)
+
+
 def _filter_groups(view: Any) -> list[c.FilterGroup]:
+    own = filter_pages.own_filters(view)
     groups = view._get_filter_groups() or {}
     return [
         c.FilterGroup(
@@ -463,9 +493,11 @@ def _filter_groups(view: Any) -> list[c.FilterGroup]:
                     f"flt0_{item['arg']}", str(item["operation"]), item["options"], item["type"]
                 )
                 for item in items
+                if view._filters[item["index"]] in own
             ],
         )
         for label, items in groups.items()
+        if any(view._filters[item["index"]] in own for item in items)
     ]
 
 

@@ -45,7 +45,7 @@ function bindTicks(panel) {
 }
 
 function bindKeys(panel) {
-  const rows = [...panel.querySelectorAll("tbody tr")];
+  const rows = [...panel.querySelectorAll("tbody tr:not(.group-head)")];
   const way = (row) => row.querySelector(".key a, td a") ?? row.querySelector("input");
 
   document.addEventListener("keydown", (event) => {
