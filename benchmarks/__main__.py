@@ -11,30 +11,22 @@ import argparse
 import contextlib
 import itertools
 import platform
-import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-import flask
 import flask_admin
 import sqlalchemy as sa
 from flask_admin.contrib.sqla import ModelView as StockView
-from flask_sqlalchemy import SQLAlchemy
-from werkzeug.test import TestResponse
 
 from admin_app import Admin, database
+from benchmarks import forms
+from benchmarks.measuring import Call, Contender, Request, application, print_table
 from examples.fleet.models import Base, Order
 from examples.fleet.rows import SIZES
 from examples.fleet.seed import seed
-
-LEAST, MOST, SECONDS = 3, 40, 4.0
-"""Each request is repeated at least and at most so often, and not after so many seconds."""
 
 DELETED = 200
 """Rows of one bulk delete."""
@@ -77,73 +69,12 @@ class TunedView(StockView):
     }
 
 
-@dataclass
-class Contender:
-    """One of the applications, and what was measured of it."""
-
-    name: str
-    app: flask.Flask
-    engine: sa.Engine
-    milliseconds: list[float] = field(default_factory=list)
-    statements: int = 0
-    size: int = 0
-
-    def send(self, request: Request) -> None:
-        """Send the request once and note what it took."""
-        call = request.prepare(self)
-        client = self.app.test_client()
-        started = time.perf_counter()
-        response = call(client)
-        self.milliseconds.append((time.perf_counter() - started) * 1000)
-        assert response.status_code == request.status, (self.name, request.name, response.status)
-        self.size = len(response.data)
-
-    def measure_once(self, request: Request) -> None:
-        """Warm up, and count the statements, which a timed request is spared."""
-        self.milliseconds = []
-        self.send(request)
-        with counted(self.engine) as seen:
-            self.send(request)
-        self.statements = len(seen)
-        self.milliseconds = []
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.milliseconds)
-
-
-Call = Callable[[Any], TestResponse]
-
-
-@dataclass(frozen=True)
-class Request:
-    """A request to measure; ``prepare`` does what has to be done before and returns the call."""
-
-    name: str
-    prepare: Callable[[Contender], Call]
-    status: int = 200
-
-
-@contextlib.contextmanager
-def counted(engine: sa.Engine) -> Iterator[list[str]]:
-    """Collect the statements that ``engine`` executes."""
-    seen: list[str] = []
-
-    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        if statement.split(None, 1)[0] not in ("BEGIN", "PRAGMA"):
-            seen.append(statement)
-
-    sa.event.listen(engine, "before_cursor_execute", note)
-    yield seen
-    sa.event.remove(engine, "before_cursor_execute", note)
-
-
 def contenders(url: sa.URL, rows: int) -> list[Contender]:
     """The three applications, which show ``rows`` rows on a page."""
-    ours = _app(url)
+    ours = application(url, Base.metadata)
     Admin(ours[0], ours[1], name="Fleet", sign_in="none").register_all(Base)
     views = {"stock": StockView, "stock, tuned": TunedView}
-    others = {name: _app(url) for name in views}
+    others = {name: application(url, Base.metadata) for name in views}
     for name, (app, db) in others.items():
         admin = flask_admin.Admin(app, name="Fleet")
         view = type("OrderView", (views[name],), {"page_size": rows, "can_set_page_size": True})
@@ -154,19 +85,6 @@ def contenders(url: sa.URL, rows: int) -> list[Contender]:
             database.listen(db.engine)
             found.append(Contender(name, app, db.engine))
     return found
-
-
-def _app(url: sa.URL) -> tuple[flask.Flask, SQLAlchemy]:
-    app = flask.Flask("benchmarks")
-    app.config.update(
-        SECRET_KEY="no secret",  # noqa: S106 - it signs nothing
-        SQLALCHEMY_DATABASE_URI=url,
-        SQLALCHEMY_ENGINE_OPTIONS=database.engine_options(url),
-        TESTING=True,
-        # Flask-Admin has no tokens unless asked; checking ours takes microseconds.
-        WTF_CSRF_ENABLED=False,
-    )
-    return app, SQLAlchemy(app, metadata=Base.metadata)
 
 
 def requests(rows: int) -> list[Request]:
@@ -218,20 +136,6 @@ def insert_orders(engine: sa.Engine, numbers: Iterator[int]) -> list[str]:
     return [str(id) for id in ids]
 
 
-def measure(request: Request, found: list[Contender]) -> None:
-    """Send ``request`` to each contender in turn until there are enough figures."""
-    for contender in found:
-        contender.measure_once(request)
-    for contender in itertools.chain.from_iterable(itertools.repeat(found)):
-        spent = sum(contender.milliseconds) / 1000
-        count = len(contender.milliseconds)
-        is_done = count >= MOST or count >= LEAST and spent >= SECONDS
-        if not is_done:
-            contender.send(request)
-        elif all(len(c.milliseconds) >= LEAST for c in found) and contender is found[-1]:
-            return
-
-
 @contextlib.contextmanager
 def databases(names: list[str]) -> Iterator[dict[str, sa.URL]]:
     """An empty database of each engine, gone afterwards."""
@@ -266,24 +170,10 @@ def main() -> None:
             seed(engine, SIZES[chosen.size])
             engine.dispose()
             found = contenders(url, chosen.rows)
-            print("| " + " | ".join([name, *(c.name for c in found)]) + " |")
-            print("|---" * (len(found) + 1) + "|")
-            for request in requests(chosen.rows):
-                measure(request, found)
-                print(f"| {request.name} | " + " | ".join(map(_cell(found[0]), found)) + " |")
-            print()
+            print_table(name, found, requests(chosen.rows))
             for contender in found:
                 contender.engine.dispose()
-
-
-def _cell(first: Contender) -> Callable[[Contender], str]:
-    def cell(contender: Contender) -> str:
-        kilobytes = contender.size / 1024
-        times = contender.median / first.median
-        text = f"{contender.median:,.1f} ms, {contender.statements} st., {kilobytes:,.1f} kB"
-        return text if contender is first else f"{text} (× {times:,.1f})"
-
-    return cell
+            forms.run(name, url)
 
 
 if __name__ == "__main__":
