@@ -70,7 +70,8 @@ class Row:
     @property
     def html(self) -> Markup:
         """All cells, joined when the template prints them: some are drawn only then."""
-        return Markup("".join([escape(cell) for cell in self.cells]))  # noqa: S704
+        cells = [c if type(c) is Markup else escape(c) for c in self.cells]
+        return Markup("".join(cells))  # noqa: S704
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -195,8 +196,8 @@ def columns(mapper: orm.Mapper[Any]) -> types.MappingProxyType[str, Column]:
     for attribute in mapper.column_attrs:
         if joins.issuperset(attribute.columns) and not keys.intersection(attribute.columns):
             continue
-        if attribute.key == "_sa_polymorphic_on":
-            # What the mapper names so, a discriminator that is an expression, is on no instance.
+        if attribute.key == "_sa_polymorphic_on" or _is_made_by_union(mapper, attribute):
+            # No instance has a discriminator that is an expression, or one of a union of tables.
             continue
         column = _own_column(mapper, attribute)
         is_expression = not isinstance(column, sa.Column)
@@ -215,6 +216,13 @@ def columns(mapper: orm.Mapper[Any]) -> types.MappingProxyType[str, Column]:
         )
     found.sort(key=lambda c: not c.is_primary_key)
     return types.MappingProxyType({c.key: c for c in found})
+
+
+def _is_made_by_union(mapper: orm.Mapper[Any], attribute: orm.ColumnProperty[Any]) -> bool:
+    """Whether the attribute is the discriminator that a union of concrete tables adds to them."""
+    made: Any = mapper.polymorphic_on
+    is_column = isinstance(made, sa.ColumnClause) and made in attribute.columns
+    return is_column and not isinstance(made.table, sa.Table)
 
 
 def _inheritance_columns(mapper: orm.Mapper[Any]) -> set[sa.ColumnElement[Any]]:
@@ -393,6 +401,23 @@ def subtypes(mapper: orm.Mapper[Any]) -> dict[str, orm.Mapper[Any]]:
         and not heir.polymorphic_abstract
         and isinstance(heir.local_table, sa.Table)
     }
+
+
+def is_union(mapper: orm.Mapper[Any]) -> bool:
+    """Whether the rows of ``mapper`` are those of several tables, which may have equal keys."""
+    if not isinstance(mapper.polymorphic_on, sa.ColumnClause):
+        return False
+    return any(heir.concrete for heir in mapper.self_and_descendants if heir is not mapper)
+
+
+def own_rows(mapper: orm.Mapper[Any]) -> list[sa.ColumnElement[bool]]:
+    """What tells the rows that a key of ``mapper`` can mean: in a union, those of its own table."""
+    if not is_union(mapper):
+        return []
+    if mapper.polymorphic_identity is None or not isinstance(mapper.local_table, sa.Table):
+        return [sa.false()]
+    discriminator: Any = mapper.polymorphic_on
+    return [discriminator == mapper.polymorphic_identity]
 
 
 def is_read_only(model: type[Any]) -> str | None:
@@ -580,7 +605,14 @@ class IdentityText:
         identity = state.identity
         if identity is None:
             identity = self._mapper.primary_key_from_instance(instance)
+        if len(identity) == 1 and type(identity[0]) is int and not is_decorated(self._types[0]):
+            return str(identity[0])
         return self.encode(identity)
+
+    def quoted(self, instance: object) -> str:
+        """The text for ``instance`` as an argument of a URL."""
+        text = self.of(instance)
+        return text if text.isdigit() and text.isascii() else quote(text, safe="")
 
     def encode(self, identity: Iterable[Any]) -> str:
         """The text for ``identity``, a sequence as ``inspect(instance).identity`` gives it."""

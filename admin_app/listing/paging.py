@@ -193,7 +193,7 @@ def segments(keys: Sequence[Key], values: Sequence[Any], *, is_grouped: bool) ->
     if is_start:
         found = [Segment(_compared(first, value, or_equal=True), _plain(keys))]
     elif is_grouped and len(keys) > 1:
-        shared = _and(_same(first, value), _behind(keys[1:], values[1:]))
+        shared = _and(same(first, value), _behind(keys[1:], values[1:]))
         found = [
             Segment(shared, keys[1:]),
             Segment(_compared(first, value), _plain(keys)),
@@ -225,7 +225,7 @@ def group(keys: Sequence[Key], value: Any) -> list[Segment]:
     """All rows that are not before ``value``, where many share it."""
     keys = tuple(keys)
     first = keys[0]
-    found = [Segment(_same(first, value), keys[1:])]
+    found = [Segment(same(first, value), keys[1:])]
     if value is None:
         others = Segment(_as_compared(first).is_not(None), _plain(keys))
         return found if first.nulls_last else [*found, others]
@@ -252,7 +252,7 @@ def _in_range(keys: tuple[Key, ...], values: Sequence[Any]) -> sa.ColumnElement[
         return row < other if keys[0].descending else row > other
     lexicographic = sa.or_(
         _compared(keys[0], values[0]),
-        _and(_same(keys[0], values[0]), _behind(keys[1:], values[1:])),
+        _and(same(keys[0], values[0]), _behind(keys[1:], values[1:])),
     )
     return sa.and_(_compared(keys[0], values[0], or_equal=True), lexicographic)
 
@@ -269,14 +269,15 @@ def _behind(keys: Sequence[Key], values: Sequence[Any]) -> sa.ColumnElement[bool
             beyond = sa.or_(beyond, expression.is_(None))
     if len(keys) == 1:
         return beyond
-    return sa.or_(beyond, _and(_same(key, value), _behind(keys[1:], values[1:])))
+    return sa.or_(beyond, _and(same(key, value), _behind(keys[1:], values[1:])))
 
 
 def _and(one: sa.ColumnElement[bool], other: sa.ColumnElement[bool] | None) -> Any:
     return one if other is None else sa.and_(one, other)
 
 
-def _same(key: Key, value: Any) -> sa.ColumnElement[bool]:
+def same(key: Key, value: Any) -> sa.ColumnElement[bool]:
+    """The rows that have ``value`` in ``key``."""
     expression = _as_compared(key)
     return expression.is_(None) if value is None else expression == _bound(key, value)
 

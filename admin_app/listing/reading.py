@@ -18,7 +18,7 @@ from admin_app import inspection
 from admin_app.errors import InvalidRequest
 from admin_app.listing import counting, paging, tables
 from admin_app.listing.loading import AnySession, Statement, load_chains
-from admin_app.listing.ordering import Known, Ordering, is_served, ordering
+from admin_app.listing.ordering import Key, Known, Ordering, is_served, ordering
 from admin_app.listing.paging import Segment
 from admin_app.listing.state import Count, ListState, Page
 
@@ -28,8 +28,15 @@ if TYPE_CHECKING:
 LARGE = 200_000
 """Rows of a table from which on they are not counted, and an order without index is slow."""
 
-GROUP = 5_000
-"""Rows that share a value, on average, from which on they are worth a statement of their own."""
+GROUP = 10_000
+"""Rows that share a value from which on they are worth a statement of their own."""
+
+GATHERED = 8_000.0
+"""PostgreSQL's cost of reading all rows, up to which they are read and sorted.
+
+It would rather follow the primary key until enough rows have met the filter, which is quick where
+they are spread evenly and reads the whole table where they are all at its end.
+"""
 
 
 def page(listing: Listing, session: AnySession, state: ListState, *, count: bool = True) -> Page:
@@ -53,6 +60,16 @@ def page(listing: Listing, session: AnySession, state: ListState, *, count: bool
     return replace(found, notes=(f"{told} This is its first page.",))
 
 
+def statements(
+    listing: Listing, session: AnySession, state: ListState
+) -> tuple[Statement, Statement]:
+    """The statement of a page as its rows alone, and as it is sent, with all that is shown.
+
+    Where a page takes several, the first. InvalidRequest where there is no such page.
+    """
+    return _Reader(listing, session, state).statements()
+
+
 def _is_about_values(error: Exception) -> bool:
     """Whether the database says that a value of a URL is none of its column's type."""
     if isinstance(error, InvalidRequest):
@@ -68,6 +85,8 @@ class _Reader:
         self.mapper = listing.mapper
         self.dialect: str = session.get_bind(mapper=self.mapper).dialect.name
         self.base = listing.asked(state)
+        self.gathered: int | None = None
+        """How many rows there are, where that came along with them."""
 
     @functools.cached_property
     def known(self) -> Known:
@@ -101,6 +120,13 @@ class _Reader:
         return self.planned is not None and not self.planned.is_cheap
 
     @functools.cached_property
+    def is_gathered(self) -> bool:
+        """Whether a filter leaves so few rows that all of them are best read and sorted."""
+        is_narrowed = self.base.whereclause is not None and self.listing.scope is None
+        planned = self.planned if is_narrowed and self.has_real_key else None
+        return planned is not None and planned.cost <= GATHERED
+
+    @functools.cached_property
     def order(self) -> Ordering:
         listing = self.listing
         orders = self.state.order or listing.default_order
@@ -131,8 +157,7 @@ class _Reader:
         found = found[: state.page_size]
         if is_backward:
             found.reverse()
-        # A row of a view whose every column is NULL has no identity, thus no instance.
-        rows = [self.listing._listed(row) for row in found if row[0] is not None]
+        rows = self.listing._listed(found)
         load_chains(self.session, self.listing._labelled(rows))
         is_within = bool(state.after or state.at or state.page)
         has_next = state.before is not None if is_backward else has_more
@@ -148,6 +173,19 @@ class _Reader:
             by=self.order.keys[0].expression.type if self.can_be_followed else None,
         )
 
+    def statements(self) -> tuple[Statement, Statement]:
+        state = self.state
+        is_backward = state.before is not None or state.is_last
+        order = self.order.reversed() if is_backward else self.order
+        offset = state.page * state.page_size
+        segment = self._segments(order)[0]
+        rows = self.base
+        if (state.after or state.before or state.at) and segment.criterion is not None:
+            rows = rows.where(segment.criterion)
+        rows = order.applied(rows).limit(state.page_size)
+        rows = rows.offset(offset) if offset else rows
+        return rows, self._statement(order, segment, state.page_size + 1, offset)
+
     # Rows
 
     def _found(self, order: Ordering) -> list[Any]:
@@ -156,6 +194,8 @@ class _Reader:
         for segment in self._segments(order):
             missing = state.page_size + 1 - len(found)
             found += self.session.execute(self._statement(order, segment, missing, offset)).all()
+            if segment.criterion is None and found and self.is_gathered:
+                self.gathered = found[0].number
             if len(found) > state.page_size:
                 break
         return found
@@ -167,14 +207,17 @@ class _Reader:
             raise InvalidRequest("The list has no such page in this order.")
         if text:
             values = paging.values_of(keys, text)
-            return paging.segments(keys, values, is_grouped=self._is_grouped(order))
+            is_grouped = self._is_grouped(order) and self._is_large_group(keys[0], values[0])
+            return paging.segments(keys, values, is_grouped=is_grouped)
         if state.at:
             value = paging.value_of(keys[0], state.at)
             return paging.segments(keys, [value], is_grouped=False)
         if state.page:
             return [Segment(None, keys)]
         if self.can_be_followed and self._is_grouped(order):
-            return self._from_first_group(order)
+            first = self._first_value(order)
+            if first is not None and self._is_large_group(keys[0], first[0]):
+                return paging.group(keys, first[0])
         return paging.whole(keys)
 
     def _is_grouped(self, order: Ordering) -> bool:
@@ -185,46 +228,53 @@ class _Reader:
         if not isinstance(column.table, sa.Table) or column.table is not self.mapper.local_table:
             return False
         names = [key.column.name for key in order.keys[:2] if key.column is not None]
-        distinct = dict(self.table.distinct).get(column.name, 0)
-        rows = self.table.rows or 0
-        is_indexed = self.table.leads(column.name) and not self.table.leads(*names)
-        return is_indexed and distinct > 0 and rows / distinct > GROUP
+        table = self.table
+        distinct = dict(table.distinct).get(column.name, 0)
+        is_indexed = table.leads(column.name) and not table.leads(*names)
+        return is_indexed and 0 < distinct < (table.rows or 0) / GROUP
 
-    def _from_first_group(self, order: Ordering) -> Sequence[Segment]:
+    def _is_large_group(self, key: Key, value: Any) -> bool:
+        """Whether so many rows have ``value`` that sorting them would be felt."""
+        rows = self.keys_only.where(paging.same(key, value))
+        planned = counting.estimate(self.session, self.mapper, rows)
+        return planned is not None and planned.rows > GROUP
+
+    def _first_value(self, order: Ordering) -> Any:
+        """The value of the first key in the first row, in a tuple; None when there is no row."""
         key = order.keys[0]
-        expression = key.expression
-        first = self.base.with_only_columns(expression, maintain_column_froms=True)
-        first = first.order_by(None).order_by(*key.clauses()).limit(1)
-        found = self.session.execute(first).first()
-        return paging.whole(order.keys) if found is None else paging.group(order.keys, found[0])
+        first = self.base.with_only_columns(key.expression, maintain_column_froms=True)
+        return self.session.execute(first.order_by(*key.clauses()).limit(1)).first()
 
     def _statement(self, order: Ordering, segment: Segment, limit: int, offset: int) -> Statement:
         """The rows of ``segment`` with all that is shown; last what they are ordered by."""
         listing = self.listing
         rows = self.base if segment.criterion is None else self.base.where(segment.criterion)
         rows = order.join(rows).order_by(None)
-        rows = rows.order_by(*(clause for key in segment.keys for clause in key.clauses()))
-        rows = rows.limit(limit)
-        if offset:
-            rows = rows.offset(offset)
         values = paging.expressions(order.keys)
-        is_joined = bool(order.joins or offset or listing.reads_more)
-        if listing.scope is not None or not is_joined or not self.has_real_key:
+        is_split = listing.scope is None and self.has_real_key
+        if not is_split or not (order.joins or offset or self.is_gathered or listing.reads_more):
+            rows = rows.order_by(*_clauses(segment.keys)).limit(limit)
+            rows = rows.offset(offset) if offset else rows
             return listing._with_extras(rows).add_columns(*(v.label(None) for v in values))
         names = inspection.identity_keys(self.mapper)
         own = [getattr(self.mapper.class_, name) for name in names]
         labelled = [value.label(f"by_{number}") for number, value in enumerate(values)]
         columns = [column.label(f"key_{number}") for number, column in enumerate(own)]
         found = rows.with_only_columns(*columns, *labelled, maintain_column_froms=True)
-        keys = found.subquery("page")
+        if self.is_gathered:
+            # An offset, be it 0, keeps PostgreSQL from following an order before it has all rows.
+            all_rows = found.offset(0).subquery("gathered")
+            places = _places(order, all_rows)
+            found = sa.select(all_rows, sa.func.count().over().label("number"))
+        else:
+            places = None
+        found = found.order_by(*_clauses(segment.keys, places)).limit(limit)
+        keys = (found.offset(offset) if offset else found).subquery("page")
         on = [self._equal(c, keys.c[f"key_{number}"]) for number, c in enumerate(own)]
-        shown = sa.select(self.mapper.class_).join(keys, sa.and_(*on))
+        shown = listing._with_extras(sa.select(self.mapper.class_).join(keys, sa.and_(*on)))
         by = [keys.c[f"by_{number}"] for number in range(len(values))]
-        places = {id(key.expression): column for key, column in zip(order.keys, by, strict=True)}
-        shown = listing._with_extras(shown).add_columns(*by)
-        return shown.order_by(
-            *(c for key in segment.keys for c in key.clauses(places[id(key.expression)]))
-        )
+        shown = shown.add_columns(*([keys.c.number] if self.is_gathered else []), *by)
+        return shown.order_by(*_clauses(segment.keys, _places(order, keys)))
 
     def _equal(self, column: Any, other: Any) -> sa.ColumnElement[bool]:
         may_be_null = self.dialect == "sqlite" and not isinstance(column.type, sa.Integer)
@@ -243,6 +293,8 @@ class _Reader:
 
     def _count(self, shown: int, has_next: bool, has_more: bool) -> Count | None:
         state = self.state
+        if self.gathered is not None:
+            return Count(self.gathered)
         is_placed = not (state.after or state.before or state.at)
         if is_placed and not has_next and not has_more and (shown or not state.page):
             return Count(state.page * state.page_size + shown)
@@ -260,3 +312,17 @@ class _Reader:
 
     def _unserved(self, sortable: Iterable[tuple[str, Sequence[Any]]]) -> Iterable[str]:
         return (n for n, paths in sortable if paths and not is_served(paths[0], self.known))
+
+
+def _places(order: Ordering, rows: sa.FromClause) -> dict[int, Any]:
+    """Where the expressions of ``order`` are in the subquery ``rows``."""
+    return {id(key.expression): rows.c[f"by_{n}"] for n, key in enumerate(order.keys)}
+
+
+def _clauses(keys: Sequence[Key], places: dict[int, Any] | None = None) -> list[Any]:
+    """ORDER BY ``keys``, by the columns that stand for their expressions where there are such."""
+    return [
+        clause
+        for key in keys
+        for clause in key.clauses(None if places is None else places[id(key.expression)])
+    ]

@@ -14,7 +14,7 @@ from admin_app import database, filters, inspection
 from admin_app.columns import Offers
 from admin_app.filters import EVERYTHING, Group
 from admin_app.inspection import Path
-from admin_app.listing import arguments, counting, reading, searching
+from admin_app.listing import arguments, counting, reading, searching, suggesting
 from admin_app.listing.indexes import Facts
 from admin_app.listing.loading import (
     AnySession,
@@ -221,12 +221,11 @@ class Listing:
         limit: int,
         offset: int = 0,
     ) -> tuple[list[Any], bool]:
-        """At most ``limit`` instances for a picker, labels loaded, and whether there are more."""
-        statement = self.ordered(self.base(searching.cleaned(search, [])), ())
-        statement = statement.options(*label_options(self.mapper))
-        found = session.scalars(statement.limit(limit + 1).offset(offset)).all()
-        load_chains(session, found)
-        return list(found[:limit]), len(found) > limit
+        """At most ``limit`` instances for a picker, labels loaded, and whether there are more.
+
+        What begins with the text comes first; see `suggesting.lookup`.
+        """
+        return suggesting.lookup(self, session, search, limit, offset)
 
     def one(
         self,
@@ -242,7 +241,7 @@ class Listing:
         """
         statement = self.base().options(*options)
         statement = statement.where(*self._has_identity(identity))
-        if lock:
+        if lock and not inspection.is_union(self.mapper):
             statement = statement.with_for_update(of=self.model).execution_options(
                 populate_existing=True
             )
@@ -256,7 +255,7 @@ class Listing:
         statement = statement.where(*self._has_identity(identity))
         with _unreadable_keys(session):
             found = session.execute(statement).first()
-            return None if found is None else self._listed(found)
+            return None if found is None else next(iter(self._listed([found])), None)
         return None
 
     def rows_of(
@@ -274,25 +273,28 @@ class Listing:
             if len(keys) == 1
             else sa.tuple_(*keys).in_([tuple(i) for i in identities])
         )
-        statement = self.ordered(self._with_extras(self.base()).where(criterion), ())
-        if lock:
+        criteria = (criterion, *inspection.own_rows(self.mapper))
+        statement = self.ordered(self._with_extras(self.base()).where(*criteria), ())
+        if lock and not inspection.is_union(self.mapper):
             # Always in the order of the keys: two who lock the same rows cannot block each other.
             statement = statement.order_by(None).order_by(*keys).with_for_update(of=self.model)
             statement = statement.execution_options(populate_existing=True)
         with _unreadable_keys(session):
-            rows = [self._listed(r) for r in session.execute(statement) if r[0] is not None]
+            rows = self._listed(session.execute(statement))
             load_chains(session, self._labelled(rows))
             return rows
         return []
 
     def having(self, session: AnySession, key: str, value: Any) -> list[Any]:
         """The instances in scope whose attribute ``key`` has ``value``."""
-        statement = self.base().where(getattr(self.model, key) == value)
+        own = inspection.own_rows(self.mapper)
+        statement = self.base().where(getattr(self.model, key) == value, *own)
         return list(session.scalars(statement.options(*label_options(self.mapper))).unique())
 
     def many(self, session: AnySession, identities: Sequence[Sequence[Any]]) -> list[Any]:
         """The instances with these identities that are in scope, a thousand per statement."""
         keys = [getattr(self.model, k) for k in inspection.identity_keys(self.mapper)]
+        own = inspection.own_rows(self.mapper)
         found: list[Any] = []
         for start in range(0, len(identities), 1000):
             chunk = identities[start : start + 1000]
@@ -302,7 +304,8 @@ class Listing:
                 else sa.tuple_(*keys).in_([tuple(i) for i in chunk])
             )
             with _unreadable_keys(session):
-                statement = self.base().where(criterion).options(*label_options(self.mapper))
+                statement = self.base().where(criterion, *own)
+                statement = statement.options(*label_options(self.mapper))
                 found += session.scalars(statement).unique().all()
         load_chains(session, found)
         return found
@@ -323,14 +326,19 @@ class Listing:
             found += [row.extras[name] for name in names]
             yield from (instance for instance in found if instance is not None)
 
-    def _listed(self, found: Any) -> ListedRow:
+    def _listed(self, found: Iterable[Any]) -> list[ListedRow]:
+        """What was found, row by row, without rows that are none.
+
+        A row of a view whose every column is NULL has no identity, thus no instance.
+        """
         names = [name for name, _ in self._extras()]
         names += [name for name, *_ in self._referred()]
-        return ListedRow(found[0], dict(zip(names, found[1 : len(names) + 1], strict=True)))
+        rows = (row for row in found if row[0] is not None)
+        return [ListedRow(row[0], dict(zip(names, row[1:], strict=False))) for row in rows]
 
     def _has_identity(self, identity: Sequence[Any]) -> list[sa.ColumnElement[bool]]:
         keys = inspection.identity_keys(self.mapper)
-        criteria: list[sa.ColumnElement[bool]] = []
+        criteria = inspection.own_rows(self.mapper)
         for key, value in zip(keys, identity, strict=True):
             attribute = getattr(self.model, key)
             # A REAL column equals no number of double precision unless that is rounded first.

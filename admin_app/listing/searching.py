@@ -159,12 +159,15 @@ class Search:
         groups = self._groups()
         return any(self._word(groups, word).is_served for word in wanted)
 
-    def beginning(self, text: str) -> Match | None:
-        """That a field of the row itself is, or begins with, the whole ``text``."""
+    def beginning(self, text: str, sign: str) -> Match | None:
+        """That a field of the row itself begins with (``^``) or is (``=``) the whole ``text``.
+
+        None where no field can, or where the text says by itself how it is searched for.
+        """
         wanted = words(text)
         if not wanted or any(w.sign for w in wanted):
             return None
-        whole = Word(wanted[0].text if len(wanted) == 1 else text.strip(), "^")
+        whole = Word(wanted[0].text if len(wanted) == 1 else text.strip(), sign)
         own = [Field(f.path, "") for f in self._groups().get((), ())]
         found = any_of(self._in(self.mapper.class_, own, whole))
         return found if found.is_possible else None
