@@ -115,18 +115,18 @@ class ControlWidget:
             attributes.pop("type", None)
             attributes.setdefault("rows", max(field.codec.rows, min(24, text.count("\n") + 1)))
             # A parser drops the first line end after the tag, so one is given to be dropped.
-            return Markup("<textarea {}>\n{}</textarea>").format(attributes_html(attributes), text)
+            return Markup("<textarea %s>\n%s</textarea>") % (attributes_html(attributes), text)
         if field.is_secret:
             attributes |= {"type": "password", "autocomplete": "new-password"}
         attributes.setdefault("type", field.codec.input_type_for(text))
         if attributes["type"] == "text":
             attributes.pop("step", None)
-        return Markup("<input {}>").format(attributes_html({**attributes, "value": text}))
+        return Markup("<input %s>") % (attributes_html({**attributes, "value": text}),)
 
 
 def attributes_html(attributes: Mapping[str, Any]) -> Markup:
     written = (
-        escape(name) if value is True else Markup('{}="{}"').format(name.rstrip("_"), value)
+        escape(name) if value is True else Markup('%s="%s"') % (name.rstrip("_"), value)
         for name, value in attributes.items()
         if value is not False and value is not None
     )
