@@ -197,12 +197,6 @@ def _arguments() -> dict[str, Any]:
 
 
 def _shown_again(view: Any, sheet: Sheet) -> ResponseReturnValue:
-    messages: Any = flask.get_flashed_messages(with_categories=True)
-    for category, message in messages:
-        if category == "error":
-            sheet.errors.append(message)
-        else:
-            flask.flash(message, category)
     shown, state, found = list_pages.read(view, sheet)
     html = view.render(view.list_template, **_flask_admin.list_arguments(view, shown, state, found))
     return flask.make_response(html, flask.g.pop("admin_status", 400))
@@ -246,8 +240,18 @@ def _posted(view: Any, keys: Sequence[str]) -> dict[str, int]:
     return found
 
 
+_CELLS = "cells"
+"""Stands for the cells in a refusal that each of them tells by itself."""
+
+
 class _Save:
-    """One save of a page of cells: what was changed, whether it may be, and the write itself."""
+    """One save of a page of cells: what was changed, whether it may be, and the write itself.
+
+    `saving` puts into its ``errors``, as into those of a field, that some cell was refused.
+    """
+
+    name = short_name = _CELLS
+    errors: Sequence[str] = ()
 
     def __init__(self, view: Any, keys: Sequence[str], posted: Mapping[str, int]) -> None:
         self.view = view
@@ -345,22 +349,30 @@ class _Save:
         chosen = {text: self.found[text].instance for text in self.touched}
         instances = list(chosen.values())
 
-        def told(instance: Any, refusal: WriteRefused) -> None:
-            self._refuse(self.rows[self.text_of.of(instance)], refusal)
-
         def write(change_set: changes.ChangeSet) -> None:
             with change_set.session.no_autoflush:
                 for text, instance in chosen.items():
                     self._set(self.rows[text], instance)
-                if self.is_refused:
-                    raise WriteRefused("Nothing was saved.")
-                change_set.change_all(instances, told)
+                if not self.is_refused:
+                    self._change(change_set, instances)
+            if self.is_refused:
+                raise WriteRefused("Nothing was saved.", {_CELLS: ["Some cells say why."]})
 
-        if not saving.save(view, None, write, "cells", instances[0], self.answer):
+        if not saving.save(view, [self], write, "cells", instances[0], self.answer):
             return False
         for text, instance in chosen.items():
             view.after_model_change(self.rows[text].form, instance, False)
         return True
+
+    def _change(self, change_set: changes.ChangeSet, instances: Sequence[Any]) -> None:
+        def told(instance: Any, refusal: WriteRefused) -> None:
+            self._refuse(self.rows[self.text_of.of(instance)], refusal)
+
+        try:
+            change_set.change_all(instances, told)
+        except WriteRefused:
+            if not self.is_refused:
+                raise
 
     def _set(self, row: SheetRow, instance: Any) -> None:
         try:
@@ -398,4 +410,4 @@ class _Save:
             row.told = {field.short_name: list(field.errors) for field in row.form or ()}
             row.sent = self._sent(row, self.touched.get(text, ()))
             row.form = None
-        return Sheet(self.view, self.keys, self.rows, self.lookups)
+        return Sheet(self.view, self.keys, self.rows, self.lookups, is_refused=True)

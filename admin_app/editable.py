@@ -231,8 +231,8 @@ class Sheet:
     keys: list[str]
     rows: dict[str, SheetRow] = field(default_factory=dict)
     lookups: Mapping[str, Lookup] = field(default_factory=dict)
-    errors: list[str] = field(default_factory=list)
-    """What is wrong with the page as a whole."""
+    is_refused: bool = False
+    """Whether it was sent, and nothing of it was saved."""
 
     def fill(self, found: Sequence[ListedRow]) -> None:
         """Make the fields of the rows ``found``."""

@@ -26,11 +26,7 @@ async function ask(url, options = {}) {
   throw new Error(error || "The server did not answer as it should.");
 }
 
-const parsed = (html) => {
-  const box = document.createElement("template");
-  box.innerHTML = html;
-  return box.content;
-};
+const parsed = (html) => new DOMParser().parseFromString(html, "text/html").body;
 
 class Editor {
   constructor(cell) {
@@ -81,7 +77,7 @@ class Editor {
   }
 
   async show(html) {
-    this.box.replaceChildren(parsed(html));
+    this.box.replaceChildren(...parsed(html).childNodes);
     if (!this.box.isConnected) document.querySelector("main").append(this.box);
     this.box.showPopover();
     const [{ bindPickers }, { bindControls }] = await Promise.all([import("./picker.js"), import("./controls.js")]);
