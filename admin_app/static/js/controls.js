@@ -35,7 +35,7 @@ function distance(offset) {
   const minutes = -new Date().getTimezoneOffset() - offset;
   if (!minutes) return "";
   const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
-  const words = [hours && `${hours} ${hours === 1 ? "hour" : "hours"}`, rest && `${rest} min`].filter(Boolean);
+  const words = [hours && `${hours} ${hours === 1 ? "hour" : "hours"}`, rest && `${rest} minutes`].filter(Boolean);
   return `You are ${words.join(" ")} ${minutes > 0 ? "ahead of" : "behind"} the server’s time.`;
 }
 
