@@ -24,7 +24,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import orm
 from werkzeug.utils import redirect
 
-from admin_app import _flask_admin, accounts, database, inspection, navigation, pages
+from admin_app import _flask_admin, accounts, database, inspection, navigation, pages, palette
 from admin_app.accounts import SignIn
 from admin_app.errors import AdminError, ConfigurationError, Forbidden
 from admin_app.policy import Policy, Principal
@@ -112,6 +112,8 @@ class Admin(FlaskAdmin):
         pages.guard(app, self.url or "", self.enter)
         app.register_error_handler(AdminError, pages.error_response)
         app.before_request(self._guard_entry)
+        path = f"{(self.url or '').rstrip('/')}/search/"
+        app.add_url_rule(path, f"{self.endpoint}_search", lambda: palette.response(self))
         app.jinja_env.globals["admin_site"] = self.site
         app.jinja_env.globals["admin_index"] = lambda: _flask_admin.index_page(self)
         if self.db is not None:
@@ -279,6 +281,10 @@ class Admin(FlaskAdmin):
                 Forbidden("You are signed in, but this admin is not open to you.")
             )
         return answer
+
+    def search_url(self) -> str:
+        """Where everything is searched: the page, and the dialog that every page opens."""
+        return flask.url_for(f"{self.endpoint}_search")
 
     def site(self) -> pages.Site:
         """The frame around the current page."""

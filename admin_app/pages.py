@@ -52,7 +52,7 @@ TEMPLATES = next(
     PACKAGE.parent / "templates",
 )
 
-RESERVED = frozenset({"assets", "login", "logout", "static", "theme"})
+RESERVED = frozenset({"assets", "login", "logout", "search", "static", "theme"})
 """First path segments under the admin's URL that no view may use as its endpoint."""
 
 Theme = Literal["light", "dark"]
@@ -119,6 +119,8 @@ class Site:
     theme_url: str | None = None
     theme: Theme | None = None
     is_open: bool = False
+    search_url: str | None = None
+    """Where everything is searched; None where this is not offered."""
 
 
 @dataclass(frozen=True, slots=True)
