@@ -368,8 +368,9 @@ class PlanNode:
 
     ``table`` and ``index`` are what it reads, ``rows`` how many it is expected to give.
     ``condition`` tells whether rows are left out here, ``is_backward`` whether an index is read
-    from its end; ``level`` counts the steps above. ``order`` holds what it sorts by, as the
-    database writes it. ``is_aside`` marks what a subquery of the columns does.
+    from its end, ``is_lookup`` whether it is entered at a value; ``level`` counts the steps above.
+    ``order`` holds what it sorts by, as the database writes it. ``is_inner`` marks what is done
+    once for each row of another step, and ``is_aside`` what a subquery of the columns does.
     """
 
     kind: str
@@ -380,6 +381,8 @@ class PlanNode:
     is_backward: bool = False
     level: int = 0
     order: tuple[str, ...] = ()
+    is_lookup: bool = False
+    is_inner: bool = False
     is_aside: bool = False
 
     @property
@@ -439,7 +442,7 @@ def _compile_explain(element: _Explain, compiler: Any, **kwargs: Any) -> str:
 
 
 def _postgresql_nodes(
-    node: dict[str, Any], level: int = 0, aside: bool = False
+    node: dict[str, Any], level: int = 0, aside: bool = False, is_inner: bool = False
 ) -> Iterator[PlanNode]:
     aside = aside or node.get("Parent Relationship") in ("SubPlan", "InitPlan")
     conditions = [node[k] for k in ("Index Cond", "Recheck Cond", "Filter") if k in node]
@@ -452,10 +455,13 @@ def _postgresql_nodes(
         is_backward=node.get("Scan Direction") == "Backward",
         level=level,
         order=tuple(node.get("Sort Key", ())),
+        is_lookup="Index Cond" in node,
+        is_inner=is_inner,
         is_aside=aside,
     )
-    for inner in node.get("Plans", ()):
-        yield from _postgresql_nodes(inner, level + 1, aside)
+    for number, inner in enumerate(node.get("Plans", ())):
+        is_repeated = is_inner or node["Node Type"] == "Nested Loop" and number == 1
+        yield from _postgresql_nodes(inner, level + 1, aside, is_repeated)
 
 
 _SQLITE_STEP = re.compile(
@@ -482,6 +488,7 @@ def _sqlite_nodes(lines: Iterable[Any]) -> Iterator[PlanNode]:
             index=step["index"],
             condition=step["condition"],
             level=level,
+            is_lookup=step["kind"] == "SEARCH",
             is_aside=aside,
         )
 

@@ -7,7 +7,7 @@ from typing import Any
 from flask.typing import ResponseReturnValue
 from flask_admin.base import expose
 
-from admin_app import list_pages
+from admin_app import list_pages, query_pages
 
 
 class ListRoutes:
@@ -19,4 +19,10 @@ class ListRoutes:
     def facets_view(self) -> ResponseReturnValue:
         """The facets of the list with the same arguments, as a piece of HTML for a script."""
         html: str = self.render("admin/model/_facets.html", panel=list_pages.facets(self))
+        return html
+
+    @expose("/query/")
+    def query_view(self) -> ResponseReturnValue:
+        """What the list with the same arguments asks of the database, for who may see it."""
+        html: str = self.render("admin/model/query.html", page=query_pages.query_page(self))
         return html
