@@ -32,6 +32,7 @@ from wtforms.csrf.session import SessionCSRF
 from admin_app import forms, inspection, navigation, pages
 from admin_app.contexts import IndexPage, ListPage
 from admin_app.errors import ConfigurationError
+from admin_app.forms.widgets import prepopulate
 from admin_app.listing import Count, ListedRow, ListState, Page
 from admin_app.pages import Crumb
 
@@ -351,7 +352,7 @@ class InlineConverter(InlineModelConverter):
     def _child_form(self, info: Any) -> type[wtforms.Form]:
         view: Any = self.view
         reverse = self._calculate_mapping_key_pair(view.model, info).values()
-        return forms.scaffold(
+        form = forms.scaffold(
             inspection.mapper_of(info.model),
             view.model_form_converter(self.session, info),
             base_class=info.form_base_class or BaseForm,
@@ -361,3 +362,16 @@ class InlineConverter(InlineModelConverter):
             extra_fields=info.form_extra_fields,
             hidden_key=True,
         )
+        sources = getattr(info, "form_prepopulated_fields", None)
+        return _prepopulated(form, sources) if sources else form
+
+
+def _prepopulated(form: Any, sources: Mapping[str, Sequence[str]]) -> type[wtforms.Form]:
+    """``form`` with fields that a script makes of others of the same row."""
+
+    class Prepopulated(form):  # type: ignore[misc]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            prepopulate(self, sources)
+
+    return Prepopulated

@@ -216,11 +216,7 @@ def dress(view: Any, form: Any) -> None:
             _replace_stock(field, widget)
         if column is not None and isinstance(field, ColumnField):
             _dress_text(field, widgets.kind_of(key, column.type))
-    for key, sources in (view.form_prepopulated_fields or {}).items():
-        field = _field(form, key)
-        found = [source for name in sources if (source := _field(form, name)) is not None]
-        if field is not None and found and not field.flags.readonly_text:
-            _add(field, {"data-slug-of": " ".join(source.id for source in found)})
+    widgets.prepopulate(form, view.form_prepopulated_fields or {})
 
 
 def _dress_text(field: ColumnField, kind: str | None) -> None:
@@ -242,7 +238,7 @@ def _dress_text(field: ColumnField, kind: str | None) -> None:
 
 def _add(field: Any, attributes: Mapping[str, Any]) -> None:
     """Attributes of a control; those that a host gave win."""
-    field.render_kw = {**attributes, **(field.render_kw or {})}
+    widgets.add_attributes(field, attributes)
 
 
 def _key(form: Any, field: Any) -> str:

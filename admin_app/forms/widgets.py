@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
@@ -233,6 +233,21 @@ def _in_ascii(text: str, parts: SplitResult) -> str:
     if not re.fullmatch(r"[!-~]+", parts.netloc) or "@" in parts.netloc:
         raise ValueError(text)
     return quote(parts.geturl(), safe="!#$%&'()*+,/:;=?@[]~")
+
+
+def add_attributes(field: Any, attributes: Mapping[str, Any]) -> None:
+    """Give ``field`` attributes for its control; those that a host gave win."""
+    field.render_kw = {**attributes, **(field.render_kw or {})}
+
+
+def prepopulate(form: Any, sources: Mapping[str, Sequence[str]]) -> None:
+    """Let a script make fields of others while these are typed, as `form_prepopulated_fields`."""
+    fields = {field.name.removeprefix(form._prefix): field for field in form}
+    for key, names in sources.items():
+        field = fields.get(key)
+        ids = [fields[name].id for name in names if name in fields]
+        if field is not None and ids and not field.flags.readonly_text:
+            add_attributes(field, {"data-slug-of": " ".join(ids)})
 
 
 def needs_files(field: Any) -> bool:

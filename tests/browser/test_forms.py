@@ -319,12 +319,13 @@ class Line(Notes):
 
     id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
     text: orm.Mapped[str]
+    slug: orm.Mapped[str | None] = orm.mapped_column(sa.String(40))
     note_id: orm.Mapped[int] = orm.mapped_column(sa.ForeignKey("notes.id"))
     note: orm.Mapped[Note] = orm.relationship(back_populates="lines")
 
 
 class NoteView(ModelView):
-    inline_models = (Line,)
+    inline_models = ((Line, {"form_prepopulated_fields": {"slug": ("text",)}}),)
 
 
 @pytest.fixture
@@ -374,6 +375,18 @@ def test_rows_inside_a_form_are_added_and_taken_back(page: Page, notes) -> None:
     page.get_by_role("button", name="Remove").nth(1).click()
     save(page)
     assert lines(engine) == ["one", "two", "three", "four"]
+
+
+def test_a_slug_inside_a_row_follows_the_text_of_its_own_row(page: Page, notes) -> None:
+    url, _ = notes
+    page.goto(url)
+    page.get_by_role("button", name="Add to lines").click()
+    page.keyboard.type("Été à la mer")
+    rows = page.locator("[data-inline-row]")
+    rows.nth(1).get_by_label("Text").fill("Zwei")
+    expect(rows.nth(2).get_by_label("Slug")).to_have_value("ete-a-la-mer")
+    expect(rows.nth(1).get_by_label("Slug")).to_have_value("zwei")
+    expect(rows.nth(0).get_by_label("Slug")).to_have_value("")
 
 
 def test_rows_inside_a_form_are_changed_and_removed_when_it_is_saved(page: Page, notes) -> None:

@@ -23,7 +23,7 @@ function bindList(list) {
     const start = `${prefix}-${nextNumber()}`;
     row.id = start;
     // The fields of the template are named as if they stood alone.
-    for (const name of ["id", "name", "for", "aria-describedby", "aria-labelledby", "data-inline"]) {
+    for (const name of ["id", "name", "for", "aria-describedby", "aria-labelledby", "data-inline", "data-slug-of"]) {
       for (const node of row.querySelectorAll(`[${name}]`)) {
         const parts = node.getAttribute(name).split(" ");
         node.setAttribute(name, parts.map((part) => (part ? `${start}-${part}` : start)).join(" "));
