@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import wtforms
 from flask_admin.contrib.sqla.view import ModelView as FlaskAdminModelView
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from sqlalchemy import orm
 from wtforms.fields.core import UnboundField
 
@@ -28,6 +28,9 @@ from admin_app.listing import ListedRow
 def names(view: Any) -> list[str]:
     """The columns of the list that this visitor may edit in place."""
     if view.read_only_note is not None or not view.allows("change"):
+        return []
+    if inspection.is_union(view.mapper):
+        # A key of one of its tables may be that of another, and each class has columns of its own.
         return []
     return [key for key in _fields(view) if view.may("change", key)]
 
@@ -183,16 +186,22 @@ def marked(cell: rendering.Renderer, view: Any, key: str, suffix: str) -> render
 
     ``suffix`` are further arguments of its address.
     """
-    head = Markup('<td data-cell="%s"') % key
-    tail = Markup('<a class="sign edit cell-edit" href="%s" aria-label="%s"></a></td>')
+    head = f'<td data-cell="{escape(key)}"'
     prefix = f"{view.get_url('.cell_view')}?column={quote(key, safe='')}&id="
-    label = f"Edit {str(view.get_column_name(key)).lower()} of {view.singular.lower()}"
+    label = f"Edit {str(view.get_column_name(key)).lower()} of {view.singular.lower()} "
     text_of = inspection.identity_text(view.mapper)
 
     def draw(row: ListedRow) -> Markup:
         text = text_of.of(row.instance)
-        url = prefix + quote(text, safe="") + suffix
-        return head + cell(row)[3:-5] + tail % (url, f"{label} {text}")
+        url = escape(prefix + quote(text, safe="") + suffix)
+        link = (
+            '<a class="sign edit cell-edit" href="',
+            url,
+            '" aria-label="',
+            escape(label + text),
+        )
+        parts = (head, cell(row)[3:-5], *link, '"></a></td>')
+        return Markup("".join(parts))  # noqa: S704 - every part is escaped
 
     return draw
 

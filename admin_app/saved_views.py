@@ -36,11 +36,11 @@ MAX_VIEWS = 100
 """Views that one principal may keep of one model."""
 
 PLACE = frozenset(
-    {"page", "after", "before", "at", "last", "count", "edit", "choose", "view", "url", "desc"}
+    ("page", "after", "before", "at", "count", "edit", "choose", "filter", "facets", "view", "url")
 )
-"""Arguments of a list that say where one is in it, and not what it shows."""
+"""Arguments of a list that say where one is in it, or what else is open, not what it shows."""
 
-LISTS = frozenset({"index_view", "export", "cells_view"})
+LISTS = frozenset({"index_view", "export", "cells_view", "facets_view", "query_view"})
 """The routes that read the state of a list from their address."""
 
 ALL = "all"
@@ -200,7 +200,9 @@ def enter(view: Any, route: str) -> ResponseReturnValue | None:
         names = {name for name, _ in given}
         opened.is_untouched = names <= PLACE
         own = [(k, v) for k, v in opened.saved.pairs if k not in names | PLACE]
-        request.args = ImmutableMultiDict([*own, *given])
+        # Complete as they are now, they say so: pages make further addresses of them.
+        named = [(k, f"{asked}-edited" if k == "view" else v) for k, v in given]
+        request.args = ImmutableMultiDict([*own, *named])
     return None
 
 

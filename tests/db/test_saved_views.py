@@ -135,6 +135,14 @@ def test_what_the_view_kept_can_be_taken_away(site):
     assert current(plain) == "Found (edited)"
 
 
+def test_the_usual_columns_can_be_had_again_in_a_view_of_others(site):
+    id = save(site, "Short", "columns=number,status")
+    url = f"/admin/order/?view={id}&choose=usual"
+    html = site.client.get(url, follow_redirects=True).text
+    assert 'data-column="freight"' in html
+    assert current(html) == "Short (edited)"
+
+
 def test_an_update_keeps_what_the_list_shows_now(site):
     id = save(site, "Dear", "sort=-freight")
     do(site, "update", id=id, query="sort=freight&page=2")
