@@ -222,7 +222,9 @@ def _answers(
 def changed_keys(instance: Any) -> set[str]:
     """The column attributes of ``instance`` that a flush would write."""
     state = sa.inspect(instance)
-    names = {a.key for a in state.attrs if a.history.has_changes()}
+    # Others, as those that a table of its own does not have from its base, know no history.
+    mapped = {*inspection.columns(state.mapper), *inspection.relationships(state.mapper)}
+    names = {a.key for a in state.attrs if a.key in mapped and a.history.has_changes()}
     covered = inspection.foreign_key_relationships(state.mapper)
     return names | {key for key, relationship in covered.items() if relationship in names}
 

@@ -307,10 +307,10 @@ def mapped_classes(source: Any) -> list[type[Any]]:
     if isinstance(source, ModuleType):
         found = _module_classes(source)
     elif isinstance(source, orm.registry):
-        found = [m.class_ for m in source.mappers]
+        found = _classes(source)
     elif isinstance(source, type) and isinstance(getattr(source, "registry", None), orm.registry):
         base: Any = source
-        found = [m.class_ for m in base.registry.mappers]
+        found = _classes(base.registry)
         if sa.inspect(source, raiseerr=False) is not None:
             found = [source]
     elif isinstance(source, Iterable):
@@ -330,20 +330,26 @@ def mapped_classes(source: Any) -> list[type[Any]]:
     return sorted(models, key=lambda m: (m.__name__, m.__module__, _table_name(m)))
 
 
+def _classes(registry: orm.registry) -> list[type[Any]]:
+    """The classes of ``registry``, those included that are mapped when all others are."""
+    registry.configure()
+    return [m.class_ for m in registry.mappers]
+
+
 def _module_classes(module: ModuleType) -> list[type[Any]]:
     """Classes that the module holds, and all of the bases that it defines."""
     found: dict[type[Any], None] = {}
     for value in vars(module).values():
         if isinstance(value, SQLAlchemy):
-            found.update((m.class_, None) for m in _registry(value).mappers)
+            found.update(dict.fromkeys(_classes(_registry(value))))
         elif isinstance(value, type) and sa.inspect(value, raiseerr=False) is not None:
             found[value] = None
         elif isinstance(value, type) and value.__module__ == module.__name__:
             registry = getattr(value, "registry", None)
             if isinstance(registry, orm.registry):
-                found.update((m.class_, None) for m in registry.mappers)
+                found.update(dict.fromkeys(_classes(registry)))
         elif isinstance(value, orm.registry):
-            found.update((m.class_, None) for m in value.mappers)
+            found.update(dict.fromkeys(_classes(value)))
     return list(found)
 
 

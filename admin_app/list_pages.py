@@ -11,7 +11,7 @@ import flask
 import sqlalchemy as sa
 from flask import request
 from flask_admin.helpers import get_render_ctx
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from admin_app import (
     _flask_admin,
@@ -24,6 +24,7 @@ from admin_app import (
     pager,
     rendering,
     saved_views,
+    subtypes,
     total_rows,
 )
 from admin_app import contexts as c
@@ -339,7 +340,7 @@ def _rows(
     if sheet is not None:
         edit, details, delete, extra = None, None, None, []
     text_of = inspection.identity_text(view.mapper)
-    noun = escape(f"{view.singular} ")
+    noun = view.singular
     shown: list[c.Row] = []
     for row in found.rows:
         text = text_of.of(row.instance)
@@ -347,7 +348,7 @@ def _rows(
         shown.append(
             c.Row(
                 id=text,
-                label=noun + text,
+                label=f"{noun} {text}",
                 cells=[cell(row) for cell in cells],
                 edit_url=edit and edit + key,
                 details_url=details and details + key,
@@ -356,6 +357,8 @@ def _rows(
                 instance=row.instance,
             )
         )
+    if inspection.is_union(view.mapper):
+        return [subtypes.led_home(view, row, suffix) for row in shown]
     return shown
 
 
@@ -385,12 +388,15 @@ def _cell_renderers(
     linked = chooser.linked(view, [column.name for column in columns])
     cells: list[rendering.Renderer] = []
     names = editable.names(view)
+    is_wrapped = chooser.look()["texts"] == "wrapped"
+    header = next((column.name for column in columns if column.name in linked), None)
     for column in columns:
         name, css = column.name, column.css
-        renderer = view._renderer(column.path, is_list=True)
+        looks = {"is_linked": name in linked, "is_wrapped": is_wrapped}
+        renderer = view._renderer(column.path, is_list=True, **looks)
         has_formatter = name in (view.column_formatters or {})
         if name in linked:
-            cell = rendering.key_cell_renderer(renderer, link, css)
+            cell = rendering.key_cell_renderer(renderer, link, css, is_header=name == header)
         else:
             cell = rendering.cell_renderer(renderer, css)
         if sheet is not None:
@@ -432,12 +438,13 @@ def _count_text(found: Page, state: ListState, singular: str, title: str) -> str
 
 def _search(view: Any, url: _ListUrl, state: ListState, rows: Listing) -> c.Search:
     kept = url.arguments(search=None, page=None)
+    is_read_whole = not view.has_own_rows and rows.reads_every_row(view.get_session(), state)
     return c.Search(
         is_supported=view._search_supported,
         text=state.search,
         placeholder=view.search_placeholder() or "",
         help=view.search_help_text or "",
-        note=_SCANNED if not view.has_own_rows and rows.reads_every_row(view.get_session(), state) else "",
+        note=_SCANNED if is_read_whole else "",
         clear_url=url(search=None, page=None),
         hidden=_pairs(kept),
     )

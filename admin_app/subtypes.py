@@ -7,18 +7,20 @@ done to a row, the policy is asked about the class that the row is of.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlencode
 
 import flask
 import sqlalchemy as sa
 from flask import request
+from markupsafe import Markup
 from sqlalchemy import orm
 from werkzeug.utils import redirect
 
 from admin_app import _flask_admin, inspection, pages
-from admin_app.contexts import Choice, ChoicePage, Link
+from admin_app.contexts import Choice, ChoicePage, Link, Row
 from admin_app.errors import Forbidden
 from admin_app.navigation import breadcrumbs, description
 
@@ -87,6 +89,53 @@ def own_link(view: Any, instance: Any, page: str) -> Link | None:
         return None
     url = own.url_for(page, id=own.get_pk_value(instance), url=request.args.get("url"))
     return Link(f"Open as {own.singular.lower()}", url)
+
+
+def home(view: Any, instance: Any) -> Any:
+    """In a list over several tables, the view of the class of ``instance``, if it has one.
+
+    ``view`` itself for its own rows: a key means one of these.
+    """
+    mapper = orm.object_mapper(instance)
+    return view if mapper is view.mapper else _own_view(view, mapper)
+
+
+def home_link(view: Any, prefix: str) -> Callable[[Any], str | None]:
+    """The main page of each row of a list over several tables, for who may see it.
+
+    ``prefix`` is the address of those of ``view`` itself, up to their keys.
+    """
+    text_of = inspection.identity_text(view.mapper)
+
+    def lead(instance: Any) -> str | None:
+        own = home(view, instance)
+        if own is view:
+            return prefix + text_of.quoted(instance)
+        if own is None or not own.may("view") or not own.is_accessible():
+            return None
+        found: str | None = own.row_link()(instance)
+        return found
+
+    return lead
+
+
+def led_home(view: Any, row: Row, suffix: str) -> Row:
+    """``row`` of a list over several tables, with the addresses of the view of its own class."""
+    own = home(view, row.instance)
+    if own is view:
+        return row
+    addresses: dict[str, str | None] = {"edit_url": None, "details_url": None, "delete_url": None}
+    if own is not None and own.may("view") and own.is_accessible():
+        allowed = {
+            "edit": own.allows("change"),
+            "details": own.can_view_details,
+            "delete": own.allows("delete"),
+        }
+        for page, is_allowed in allowed.items():
+            if is_allowed:
+                url = own.url_for(page, id=own.get_pk_value(row.instance))
+                addresses[f"{page}_url"] = url + suffix
+    return dataclasses.replace(row, id=None, actions=Markup(), **addresses)  # type: ignore[arg-type]
 
 
 def can_copy(view: Any, instance: Any) -> bool:

@@ -13,7 +13,6 @@ import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 import flask
 import sqlalchemy as sa
@@ -495,7 +494,9 @@ class ModelView(ModelOptions, LookupRoutes, CellRoutes, SavedViewRoutes, ListRou
             return lambda instance: None
         prefix = flask.url_for(f"{self.endpoint}.{endpoint}") + "?id="
         text_of = inspection.identity_text(self.mapper)
-        return lambda instance: prefix + quote(text_of.of(instance), safe="")
+        if inspection.is_union(self.mapper):
+            return subtypes.home_link(self, prefix)
+        return lambda instance: prefix + text_of.quoted(instance)
 
     def url_for(self, page: str, identity: Sequence[Any] | None = None, **values: Any) -> str:
         """The URL of one of the pages list, create, edit, details, delete, action, export.
@@ -517,7 +518,7 @@ class ModelView(ModelOptions, LookupRoutes, CellRoutes, SavedViewRoutes, ListRou
         kwargs.setdefault("extra_args", {})
         return super().render(template, **kwargs)
 
-    def _renderer(self, path: Path, *, is_list: bool) -> rendering.Renderer:
+    def _renderer(self, path: Path, *, is_list: bool, **looks: bool) -> rendering.Renderer:
         formatters = self.column_formatters if is_list else self.column_formatters_detail
         formatter = (formatters or {}).get(path.name) or chooser.formatter(self, path.name)
         types = self.column_type_formatters if is_list else self.column_type_formatters_detail
@@ -531,6 +532,7 @@ class ModelView(ModelOptions, LookupRoutes, CellRoutes, SavedViewRoutes, ListRou
                 t: functools.partial(_flask_admin.format_type, f, self, path.name)
                 for t, f in _flask_admin.own_type_formatters(types).items()
             },
+            **looks,
         )
 
     # Pages
@@ -539,7 +541,7 @@ class ModelView(ModelOptions, LookupRoutes, CellRoutes, SavedViewRoutes, ListRou
     def index_view(self) -> ResponseReturnValue:
         """The list."""
         g.admin_list_args = request.args
-        if (answered := chooser.answer(self)) is not None:
+        if (answered := chooser.answer(self) or filter_pages.answer(self)) is not None:
             return answered
         shown, state, found = list_pages.read(self)
         return self.render(

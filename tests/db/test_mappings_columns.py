@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlalchemy.ext.hybrid import hybrid_property
 
+from admin_app import ModelView
 from tests.db.journey import columns_written
 
 
@@ -106,6 +107,22 @@ def test_what_is_made_elsewhere_is_shown(made, journey):
     page = html.unescape(way.get("details", key))
     for value in (">14<", ">5<", "2020-01-01 00:00"):
         assert value in page
+
+
+@pytest.mark.parametrize("key", ["words", "gross", "is_dear", "alias", "renamed", "essay"])
+def test_every_kind_of_column_is_listed_sorted_searched_and_exported(make_site, journey, key):
+    site = make_site(Made)
+    options = {"column_list": ("name", key), "column_searchable_list": ("name", key)}
+    site.admin.register(Article, type("View", (ModelView,), {**options, "can_export": True}))
+    with site.session() as session:
+        session.add_all([Article(name="Aa", net=7), Article(name="Bbb", net=777)])
+        session.commit()
+    way = journey(site, Article)
+    for order, first in (("", "Aa"), ("-", "Bbb")):
+        page = site.client.get(f"{way.url()}?sort={order}{key},{order}name").text
+        assert page.index(f">{first}<") < page.index(">Bbb<" if first == "Aa" else ">Aa<")
+    assert ">Bbb<" in site.client.get(way.url() + "?search=bb").text
+    assert "Bbb" in site.client.get(f"{way.url()}export/csv/").text
 
 
 def test_a_computed_value_that_is_sent_is_not_written(made, journey):
@@ -326,6 +343,26 @@ def test_a_column_may_have_any_name(make_site, journey, name):
     refused = way.post_new({name: "x"})
     assert refused.status_code == 400
     assert "This is not a whole number." in refused.text
+
+
+def test_columns_may_have_all_the_names_that_forms_and_classes_use_at_once(make_site, journey):
+    names = ["data", "validate", "errors", "process", "meta", "populate_obj", "metadata", "query"]
+    names += ["type", "registry"]
+    registry = orm.registry()
+    columns = [sa.Column(name, sa.String(40)) for name in names]
+    table = sa.Table("rows", registry.metadata, sa.Column("id", sa.Integer, primary_key=True))
+    for column in columns:
+        table.append_column(column)
+    model = type("Row", (), {"__module__": __name__})
+    registry.map_imperatively(model, table)
+    site = make_site(registry)
+    site.admin.register_all(registry)
+    way = journey(site, model)
+    way.whole(lambda n: dict.fromkeys(names, f"Row {n}"), **dict.fromkeys(names, "x"), writes=names)
+    page = way.get("details", way.create(**{name: f"is {name}" for name in names}))
+    assert all(f"is {name}" in page for name in names)
+    for name in names:
+        assert site.client.get(f"{way.url()}?sort=-{name}").status_code == 200
 
 
 @pytest.mark.parametrize(

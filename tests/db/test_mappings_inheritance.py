@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import orm
+from sqlalchemy.ext.declarative import AbstractConcreteBase, ConcreteBase
 
 from admin_app import ModelView, Policy
 from tests.db.journey import columns_written
@@ -532,3 +533,94 @@ def test_a_picker_of_a_class_without_a_view_offers_its_rows_in_the_reach_of_its_
     assert set(way.lookup("drill")) == ({"new"} if view is NotOld else {"new", "old"})
     assert way.post_new({"drill": "1"}).status_code == 400
     way.create(drill="2")
+
+
+class United(orm.DeclarativeBase):
+    pass
+
+
+class Boat(ConcreteBase, United):
+    """A table of its own for each class, all of them in the list of the base."""
+
+    __tablename__ = "boats"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    name: orm.Mapped[str]
+    __mapper_args__ = {"polymorphic_identity": "boat", "concrete": True}
+
+
+class Ferry(Boat):
+    __tablename__ = "ferries"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    name: orm.Mapped[str]
+    cars: orm.Mapped[int | None]
+    __mapper_args__ = {"polymorphic_identity": "ferry", "concrete": True}
+
+
+class Craft(AbstractConcreteBase, United):
+    strict_attrs = True
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    name: orm.Mapped[str]
+
+
+class Glider(Craft):
+    __tablename__ = "gliders"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    name: orm.Mapped[str]
+    __mapper_args__ = {"polymorphic_identity": "glider", "concrete": True}
+
+
+class Rocket(Craft):
+    __tablename__ = "rockets"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    name: orm.Mapped[str]
+    thrust: orm.Mapped[int | None]
+    __mapper_args__ = {"polymorphic_identity": "rocket", "concrete": True}
+
+
+@pytest.mark.parametrize("model", [Boat, Ferry, Glider, Rocket])
+def test_every_class_with_a_table_of_its_own_has_working_pages(make_site, journey, model):
+    site = make_site(United).register_all()
+    way = journey(site, model)
+    way.whole(lambda n: {"name": f"Row {n}"}, name="changed", writes={"name"})
+
+
+@pytest.mark.parametrize(("base", "model"), [(Boat, Ferry), (Craft, Rocket)])
+def test_a_row_in_the_list_of_united_tables_leads_to_its_own_pages(make_site, base, model):
+    site = make_site(United).register_all()
+    with site.session() as session:
+        session.add_all([Boat(name="Row"), Ferry(name="Big"), Glider(name="G"), Rocket(name="R")])
+        session.commit()
+    page = site.client.get(site.url(base)).text
+    for kind in ("details", "edit", "delete"):
+        assert f'href="{site.url(model, kind)}?id=1' in page
+
+
+@pytest.mark.parametrize("page", ["details", "edit", "delete"])
+def test_a_key_that_several_tables_have_is_no_key_of_their_union(make_site, page):
+    site = make_site(United).register_all()
+    with site.session() as session:
+        session.add_all([Boat(name="Row"), Ferry(name="Big"), Glider(name="G"), Rocket(name="R")])
+        session.commit()
+    boat = site.client.get(f"{site.url(Boat, page)}?id=1").text
+    assert "Row" in boat
+    assert "Big" not in boat
+    assert site.client.get(f"{site.url(Craft, page)}?id=1").status_code == 404
+
+
+def test_rows_of_united_tables_are_not_ticked_in_their_common_list(make_site):
+    site = make_site(United).register_all()
+    with site.session() as session:
+        session.add_all([Ferry(name="Big"), Rocket(name="R")])
+        session.commit()
+    for base in (Boat, Craft):
+        data = {"action": "delete", "rowid": ["1"], "confirmed": "1"}
+        site.client.post(site.url(base, "action"), data=data)
+    with site.session() as session:
+        assert len(session.scalars(sa.select(Ferry)).all()) == 1
+        assert len(session.scalars(sa.select(Rocket)).all()) == 1
+
+
+def test_a_new_row_of_united_tables_asks_for_its_class(make_site):
+    site = make_site(United).register_all()
+    assert list(choices(site.client.get(site.url(Boat, "create")).text)) == ["Boat", "Ferry"]
+    assert list(choices(site.client.get(site.url(Craft, "create")).text)) == ["Glider", "Rocket"]
