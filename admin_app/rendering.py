@@ -40,6 +40,7 @@ MEMBERS_SHOWN = 5
 """Rows that a cell of a list names where it leads through a collection."""
 
 NONE = Markup('<span class="none" title="NULL">–</span>')
+BLANK = Markup('<span class="none" title="Empty text">“ ”</span>')
 YES = Markup('<span class="tag ok">yes</span>')
 NO = Markup('<span class="tag off">no</span>')
 
@@ -126,7 +127,7 @@ def _told(value: Any) -> str:
 def text(value: str) -> Markup:
     """One line of text, cut for a list, with the whole (or much of it) in its title."""
     if len(value) <= CUT and "\n" not in value:
-        return escape(value)
+        return escape(value) if value and not value.isspace() else BLANK
     line = " ".join(value[: CUT * 4].split())
     shown = line if len(line) <= CUT else line[:CUT].rstrip() + "…"
     title = value if len(value) <= TITLE_CUT else value[:TITLE_CUT] + "…"
@@ -135,8 +136,10 @@ def text(value: str) -> Markup:
 
 def long_text(value: str) -> Markup:
     """Text in full, line ends kept; an address that a browser may open becomes a link."""
-    if value.startswith(("https://", "http://")) and not any(c.isspace() for c in value):
+    if _is_address(value):
         return Markup('<a class="link" href="{0}" rel="noopener noreferrer">{0}</a>').format(value)
+    if not value or value.isspace():
+        return BLANK
     if "\n" in value or len(value) > 200:
         return Markup('<div class="prose">{}</div>').format(value)
     return escape(value)
@@ -147,9 +150,9 @@ def _time(value: dt.datetime) -> Markup:
     if value.tzinfo is None:
         return Markup('<time datetime="%s">%s</time>') % (value.isoformat(), moment(value))
     here = moments.local(value)
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        value.isoformat(), here.isoformat(" "), moment(here)
-    )
+    # Nothing in it has to be escaped, and what is joined is quicker than what is filled in.
+    words = ('<time datetime="', value.isoformat(), '" title="', here.isoformat(" "), '">')
+    return Markup("".join((*words, moment(here), "</time>")))  # noqa: S704
 
 
 def _moment(value: Any, *, is_cut: bool) -> Markup:
@@ -246,7 +249,8 @@ def _tag(value: Any) -> Markup:
     if value is None:
         return NONE
     shown = _enum_text(value) if isinstance(value, enum.Enum) else value
-    return Markup('<span class="tag">%s</span>') % shown
+    parts = ('<span class="tag">', escape(shown), "</span>")
+    return Markup("".join(parts))  # noqa: S704 - every part is escaped
 
 
 def by_type(type_: sa.types.TypeEngine[Any], *, is_cut: bool) -> Callable[[Any], Markup]:
@@ -274,11 +278,15 @@ def value_renderer(
     formatter: Callable[[Any], Any] | None = None,
     choices: Mapping[Any, Any] | None = None,
     type_formatters: Mapping[type, Callable[[Any], Any]] | None = None,
+    is_linked: bool = False,
+    is_wrapped: bool = False,
 ) -> Renderer:
     """How the column ``path`` of a row is shown.
 
     ``formatter`` takes the instance; ``choices`` maps values to words; ``type_formatters`` map
     Python types to functions of a value. What they return is escaped unless it is Markup.
+    ``is_linked`` says that the cell leads to the row, so that an address in it is no link;
+    ``is_wrapped`` shows long text in a list over several lines.
     """
     get = getter(path)
     if formatter is not None:
@@ -298,6 +306,8 @@ def value_renderer(
         show = _secret
     elif path.column is not None:
         show = by_type(path.column.type, is_cut=is_cut)
+        if is_cut and inspection.is_text(path.column.type):
+            show = _listed_text(show, is_linked=is_linked, is_wrapped=is_wrapped)
     else:
         show = functools.partial(render, is_cut=is_cut)
         display = columns.shown_as(path)
@@ -311,6 +321,30 @@ def value_renderer(
     if target is not None:
         return _referred_renderer(path.name, target[0], links, lambda row: show(get(row)))
     return lambda row: show(get(row))
+
+
+def _is_address(value: str) -> bool:
+    """Whether ``value`` is an address that a browser may open: not ``javascript:`` and the like."""
+    return value.startswith(("https://", "http://")) and not any(c.isspace() for c in value)
+
+
+def _listed_text(
+    show: Callable[[Any], Markup], *, is_linked: bool, is_wrapped: bool
+) -> Callable[[Any], Markup]:
+    """Text in a list; ``show`` for what a type makes of it that is no text."""
+
+    def render_text(value: Any) -> Markup:
+        if type(value) is not str:
+            return show(value)
+        if not is_linked and _is_address(value):
+            link = Markup('<a class="link" href="%s" rel="noopener noreferrer">%s</a>')
+            return link % (value, text(value))
+        if is_wrapped and len(value) > CUT:
+            whole = value if len(value) <= TOLD_CUT else value[:TOLD_CUT] + "…"
+            return Markup('<span class="prose">%s</span>') % whole
+        return text(value)
+
+    return render_text
 
 
 def _members_renderer(path: Path, links: Links, limit: int | None) -> Renderer:
@@ -415,8 +449,9 @@ def _row_renderer(mapper: sa.orm.Mapper[Any], links: Links) -> Callable[[Any], M
         shown, url = text(words), url_of(value)
         if url is None:
             return shown
-        title = Markup(' title="%s"') % words if RELATED_CUT < len(words) <= CUT else ""
-        return Markup('<a class="link" href="%s"%s>%s</a>') % (url, title, shown)
+        title = ('" title="', escape(words)) if RELATED_CUT < len(words) <= CUT else ()
+        parts = ('<a class="link" href="', escape(url), *title, '">', shown, "</a>")
+        return Markup("".join(parts))  # noqa: S704 - every part is escaped
 
     return render_one
 
@@ -490,25 +525,38 @@ def css_of(path: Path) -> str:
     return ""
 
 
-def _cell(css: str) -> Markup:
-    return Markup('<td class="{}">%s</td>').format(css) if css else Markup("<td>%s</td>")
+def _cell(css: str) -> str:
+    return f'<td class="{escape(css)}">' if css else "<td>"
 
 
 def cell_renderer(renderer: Renderer, css: str) -> Renderer:
     """``renderer`` as the whole cell of a list, ready to be printed."""
-    cell = _cell(css)
-    return lambda row: cell % (renderer(row),)
+    begin = _cell(css)
+
+    def render_cell(row: ListedRow) -> Markup:
+        # Joined, not filled in: that would cost as much as all else that is done for a cell.
+        shown = renderer(row)
+        if type(shown) is not Markup:
+            shown = escape(shown)
+        return Markup("".join((begin, shown, "</td>")))  # noqa: S704
+
+    return render_cell
 
 
-def key_cell_renderer(renderer: Renderer, url_of: RowLink, css: str = "") -> Renderer:
-    """The cell that leads to the row itself."""
-    cell = _cell(f"key {css}".strip())
+def key_cell_renderer(
+    renderer: Renderer, url_of: RowLink, css: str = "", *, is_header: bool = False
+) -> Renderer:
+    """The cell that leads to the row itself; ``is_header`` makes it the one that names its row."""
+    begin = _cell(f"key {css}".strip())
+    if is_header:
+        begin = begin.replace("<td", '<td role="rowheader"')
 
     def render_key(row: ListedRow) -> Markup:
         shown = renderer(row)
         url = url_of(row.instance)
         if url is not None and "<a " not in shown:
-            shown = Markup('<a href="%s">%s</a>') % (url, shown)
-        return cell % (shown,)
+            parts = ('<a href="', escape(url), '">', escape(shown), "</a>")
+            shown = Markup("".join(parts))  # noqa: S704 - every part is escaped
+        return Markup("".join((begin, escape(shown), "</td>")))  # noqa: S704
 
     return render_key

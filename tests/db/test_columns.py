@@ -437,3 +437,75 @@ def test_an_error_of_a_computed_column_is_not_hidden(shop: Any) -> None:
     site = shop({Sale: SaleView})
     with pytest.raises(AttributeError, match="of the developer"):
         site.client.get(site.url(Sale))
+
+
+# How values stand in their cells
+
+
+class Note(Base):
+    __tablename__ = "notes"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(200))
+    page: Mapped[str] = mapped_column(sa.String(200))
+    body: Mapped[str] = mapped_column(sa.Text)
+
+
+def row_of(site: Site, client: Any = None, **values: str) -> str:
+    """The one row of the list of notes."""
+    with site.session() as session:
+        session.add(Note(**{"id": 5, "name": "n", "page": "p", "body": "b", **values}))
+        session.commit()
+    html: str = (client or site.client).get(site.url(Note, columns="name,page,body")).text
+    return html.partition("<tbody>")[2].partition("</tbody>")[0]
+
+
+def test_a_blank_name_still_leads_to_its_row(shop: Any) -> None:
+    row = row_of(shop(), name="   ", body="")
+    assert re.search(r'<a href="/admin/note/details/\?id=5[^"]*"><span class="none"[^>]*>“ ”', row)
+    assert len(re.findall("“ ”", row)) == 2
+
+
+def test_an_address_is_a_link_and_one_that_would_run_is_text(shop: Any) -> None:
+    site = shop()
+    row = row_of(site, page="https://example.com/a?b=1&c=2", body="javascript:alert(1)")
+    assert 'href="https://example.com/a?b=1&amp;c=2" rel="noopener noreferrer"' in row
+    assert "<td>javascript:alert(1)</td>" in row.replace(' class="clip"', "")
+    assert 'href="javascript' not in row
+
+
+def test_an_address_that_names_a_row_leads_to_the_row(shop: Any) -> None:
+    row = row_of(shop(), name="https://example.com/")
+    assert re.search(r'<a href="/admin/note/details/[^"]*">https://example.com/</a>', row)
+
+
+def test_one_cell_names_the_row(shop: Any) -> None:
+    row = row_of(shop())
+    assert row.count('role="rowheader"') == 1
+    assert '<td role="rowheader" class="key">' in row
+
+
+def test_long_texts_stand_in_full_where_that_was_chosen(shop: Any) -> None:
+    site, client = (made := shop()), made.client
+    client.get(site.url(Note, choose="wrapped"))
+    row = row_of(site, client, body="word " * 100 + "end")
+    assert '<span class="prose">word word' in row
+    assert "end</span>" in row
+
+
+class Stamp(Base):
+    __tablename__ = "stamps"
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+    def __str__(self) -> str:
+        return f"Stamp number {self.id}"
+
+
+def test_the_object_itself_can_be_a_column(shop: Any) -> None:
+    class StampView(ModelView):
+        column_list = ("id", "__str__")
+
+    site = shop({Stamp: StampView})
+    with site.session() as session:
+        session.add(Stamp(id=5))
+        session.commit()
+    assert cells(site.client.get(site.url(Stamp)).text) == [["5", "Stamp number 5"]]
