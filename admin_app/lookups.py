@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flask
@@ -14,10 +14,11 @@ from flask_admin.base import expose
 from flask_admin.contrib.sqla.ajax import QueryAjaxModelLoader
 from sqlalchemy import orm
 
-from admin_app import columns, inspection
+from admin_app import columns, filters, inspection
 from admin_app import listing as listings
-from admin_app.errors import Forbidden, NotFound
+from admin_app.errors import Forbidden, InvalidRequest, NotFound
 from admin_app.listing import Listing
+from admin_app.policy import Reach
 
 LOOKUP_SIZE = 20
 """Rows that one answer to a picker holds, whatever it asks for."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from admin_app.filters.arguments import arguments, is_argument, parse
 from admin_app.filters.criteria import criterion
 from admin_app.filters.operators import OPERATORS, Operator
-from admin_app.filters.targets import Target, target, targets
+from admin_app.filters.targets import Target, target, targets, through
 from admin_app.filters.tree import (
     EVERYTHING,
     Condition,
@@ -20,6 +20,7 @@ from admin_app.filters.tree import (
     conditions,
     without,
 )
+from admin_app.filters.values import ends
 
 __all__ = [
     "EVERYTHING",
@@ -32,9 +33,11 @@ __all__ = [
     "arguments",
     "conditions",
     "criterion",
+    "ends",
     "is_argument",
     "parse",
     "target",
     "targets",
+    "through",
     "without",
 ]

@@ -115,8 +115,9 @@ def follow(
     return followed, parts
 
 
-def through(mapper: orm.Mapper[Any], name: str, reach: Reach) -> list[Relationship]:
+def through(mapper: orm.Mapper[Any], name: str, reach: Reach | None = None) -> list[Relationship]:
     """The relationships of a dotted path that ends at one."""
+    reach = reach or Reach()
     followed, rest = follow(mapper, [*split(name), ""], name, reach)
     if rest != [""] or not followed:
         raise refusal(name)
