@@ -56,6 +56,10 @@ class Contender:
         return statistics.median(self.milliseconds)
 
 
+    def can(self, request: Request) -> bool:
+        return request.cannot is None or self.name not in request.cannot
+
+
 Call = Callable[[Any], TestResponse]
 
 
@@ -66,6 +70,8 @@ class Request:
     name: str
     prepare: Callable[[Contender], Call]
     status: int = 200
+    cannot: frozenset[str] | None = None
+    """Names of contenders that have no such page."""
 
 
 @contextlib.contextmanager
@@ -98,6 +104,7 @@ def application(url: sa.URL, metadata: sa.MetaData) -> tuple[flask.Flask, SQLAlc
 
 def measure(request: Request, found: list[Contender]) -> None:
     """Send ``request`` to each contender in turn until there are enough figures."""
+    found = [contender for contender in found if contender.can(request)]
     for contender in found:
         contender.measure_once(request)
     for contender in itertools.chain.from_iterable(itertools.repeat(found)):
@@ -116,7 +123,9 @@ def print_table(title: str, found: list[Contender], requests: Iterable[Request])
     print("|---" * (len(found) + 1) + "|")
     for request in requests:
         measure(request, found)
-        print(f"| {request.name} | " + " | ".join(map(_cell(found[0]), found)) + " |")
+        cell = _cell(found[0])
+        cells = [cell(c) if c.can(request) else "–" for c in found]
+        print(f"| {request.name} | " + " | ".join(cells) + " |", flush=True)
     print()
 
 

@@ -261,6 +261,7 @@ def _behind(keys: Sequence[Key], values: Sequence[Any]) -> sa.ColumnElement[bool
     """The rows behind ``values``, NULLs where they stand in each key."""
     key, value = keys[0], values[0]
     expression = _as_compared(key)
+    beyond: sa.ColumnElement[bool]
     if value is None:
         beyond = sa.false() if key.nulls_last else expression.is_not(None)
     else:

@@ -47,7 +47,7 @@ def page(listing: Listing, session: AnySession, state: ListState, *, count: bool
     one for what the database knows of the table.
     """
     try:
-        return _Reader(listing, session, state).page(count)
+        return _Reader(listing, session, state, count).page()
     except (InvalidRequest, sa.exc.DataError) as error:
         if state.after is state.before is state.at is None or not _is_about_values(error):
             raise
@@ -56,7 +56,7 @@ def page(listing: Listing, session: AnySession, state: ListState, *, count: bool
             session.rollback()
             told = "This page does not exist in the order of the list."
     start = replace(state, after=None, before=None, at=None)
-    found = _Reader(listing, session, start).page(count)
+    found = _Reader(listing, session, start, count).page()
     return replace(found, notes=(f"{told} This is its first page.",))
 
 
@@ -80,12 +80,15 @@ def _is_about_values(error: Exception) -> bool:
 
 
 class _Reader:
-    def __init__(self, listing: Listing, session: AnySession, state: ListState) -> None:
+    def __init__(
+        self, listing: Listing, session: AnySession, state: ListState, count: bool
+    ) -> None:
         self.listing, self.session, self.state = listing, session, state
         self.mapper = listing.mapper
         self.dialect: str = session.get_bind(mapper=self.mapper).dialect.name
         self.base = listing.asked(state)
-        self.gathered: int | None = None
+        self.is_count_asked = count or state.is_counted
+        self.counted: int | None = None
         """How many rows there are, where that came along with them."""
 
     @functools.cached_property
@@ -110,7 +113,7 @@ class _Reader:
         if self.dialect != "postgresql":
             return None
         listing = self.listing
-        is_whole = listing.scope is listing.refine is None and self.base.whereclause is None
+        is_whole = listing.scope is None and self.base.whereclause is None
         if is_whole and not self.mapper.inherits and (rows := self.table.rows) is not None:
             return counting.Estimate(rows, counting.CHEAP * rows / LARGE)
         return counting.estimate(self.session, self.mapper, self.keys_only)
@@ -125,6 +128,17 @@ class _Reader:
         is_narrowed = self.base.whereclause is not None and self.listing.scope is None
         planned = self.planned if is_narrowed and self.has_real_key else None
         return planned is not None and planned.cost <= GATHERED
+
+    @property
+    def counts_along(self) -> bool:
+        """Whether the statement for the rows tells how many there are, too: it costs little."""
+        return self.is_count_asked and self.planned is not None and self.planned.is_cheap
+
+    def _count_column(self) -> list[sa.ColumnElement[int]]:
+        if not self.counts_along or self.counted is not None:
+            return []
+        rows = sa.select(sa.func.count()).select_from(self.keys_only.subquery())
+        return [rows.scalar_subquery().label("row_count")]
 
     @functools.cached_property
     def order(self) -> Ordering:
@@ -141,6 +155,7 @@ class _Reader:
             isinstance(table, sa.Table)
             and set(table.primary_key.columns) == set(self.mapper.primary_key)
             and inspection.is_read_only(self.mapper.class_) is None
+            and not inspection.is_union(self.mapper)
         )
 
     @functools.cached_property
@@ -148,7 +163,7 @@ class _Reader:
         order = self.order
         return order.is_total and self.has_real_key and paging.can_be_followed(order.keys)
 
-    def page(self, count: bool) -> Page:
+    def page(self) -> Page:
         state = self.state
         is_backward = state.before is not None or state.is_last
         order = self.order.reversed() if is_backward else self.order
@@ -161,7 +176,7 @@ class _Reader:
         load_chains(self.session, self.listing._labelled(rows))
         is_within = bool(state.after or state.at or state.page)
         has_next = state.before is not None if is_backward else has_more
-        total = self._count(len(rows), has_next, has_more) if count or state.is_counted else None
+        total = self._count(len(rows), has_next, has_more) if self.is_count_asked else None
         return Page(
             rows,
             has_next,
@@ -194,8 +209,8 @@ class _Reader:
         for segment in self._segments(order):
             missing = state.page_size + 1 - len(found)
             found += self.session.execute(self._statement(order, segment, missing, offset)).all()
-            if segment.criterion is None and found and self.is_gathered:
-                self.gathered = found[0].number
+            if self.counts_along and self.counted is None and found:
+                self.counted = found[0].row_count
             if len(found) > state.page_size:
                 break
         return found
@@ -255,7 +270,8 @@ class _Reader:
         if not is_split or not (order.joins or offset or self.is_gathered or listing.reads_more):
             rows = rows.order_by(*_clauses(segment.keys)).limit(limit)
             rows = rows.offset(offset) if offset else rows
-            return listing._with_extras(rows).add_columns(*(v.label(None) for v in values))
+            by = [value.label(None) for value in values]
+            return listing._with_extras(rows).add_columns(*self._count_column(), *by)
         names = inspection.identity_keys(self.mapper)
         own = [getattr(self.mapper.class_, name) for name in names]
         labelled = [value.label(f"by_{number}") for number, value in enumerate(values)]
@@ -265,7 +281,7 @@ class _Reader:
             # An offset, be it 0, keeps PostgreSQL from following an order before it has all rows.
             all_rows = found.offset(0).subquery("gathered")
             places = _places(order, all_rows)
-            found = sa.select(all_rows, sa.func.count().over().label("number"))
+            found = sa.select(all_rows)
         else:
             places = None
         found = found.order_by(*_clauses(segment.keys, places)).limit(limit)
@@ -273,7 +289,7 @@ class _Reader:
         on = [self._equal(c, keys.c[f"key_{number}"]) for number, c in enumerate(own)]
         shown = listing._with_extras(sa.select(self.mapper.class_).join(keys, sa.and_(*on)))
         by = [keys.c[f"by_{number}"] for number in range(len(values))]
-        shown = shown.add_columns(*([keys.c.number] if self.is_gathered else []), *by)
+        shown = shown.add_columns(*self._count_column(), *by)
         return shown.order_by(*_clauses(segment.keys, _places(order, keys)))
 
     def _equal(self, column: Any, other: Any) -> sa.ColumnElement[bool]:
@@ -293,8 +309,8 @@ class _Reader:
 
     def _count(self, shown: int, has_next: bool, has_more: bool) -> Count | None:
         state = self.state
-        if self.gathered is not None:
-            return Count(self.gathered)
+        if self.counted is not None:
+            return Count(self.counted)
         is_placed = not (state.after or state.before or state.at)
         if is_placed and not has_next and not has_more and (shown or not state.page):
             return Count(state.page * state.page_size + shown)

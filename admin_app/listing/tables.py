@@ -21,7 +21,8 @@ SECONDS = 300.0
 class Table:
     """What is known of one table.
 
-    ``rows`` is the number of rows when it was last analysed, None when that is not known.
+    ``rows`` is about how many it has, by its size and what it was when last analysed; None when
+    that is not known.
     ``indexes`` are the columns of each index that can give an order, by name. ``references`` are
     the columns of each foreign key that the database has checked, with the table it leads to.
     ``distinct`` tells of a column how many values it has; negative as a part of the rows.
@@ -52,6 +53,11 @@ def known(connection: sa.Connection, table: sa.FromClause) -> Table:
 
 _known: weakref.WeakKeyDictionary[sa.Engine, dict[str, tuple[float, Table]]]
 _known = weakref.WeakKeyDictionary()
+
+
+def forget(engine: sa.Engine) -> None:
+    """Ask anew: tables have grown, or indexes were made or dropped."""
+    _known.pop(engine, None)
 
 
 def declared(table: sa.Table) -> Table:
@@ -85,7 +91,10 @@ def _asked(connection: sa.Connection, table: sa.Table) -> Table:
 # Only what can give an order over the whole table: B-trees that are ready, not partial, and in the
 # collation and order that ORDER BY uses by default.
 _FACTS = sa.text("""
-SELECT c.reltuples AS rows,
+SELECT CASE WHEN c.relkind = 'r' AND c.reltuples > 0 AND c.relpages > 0
+            THEN c.reltuples / c.relpages
+                 * (pg_relation_size(c.oid) / current_setting('block_size')::int)
+            ELSE c.reltuples END AS rows,
   (SELECT json_agg(names) FROM (
      SELECT (SELECT json_agg(a.attname ORDER BY k.at)
              FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, at)
