@@ -1,4 +1,4 @@
-// The dialog that opens by Ctrl-K or Cmd-K: pages, actions and rows of every model, by keyboard.
+// The dialog that opens by Ctrl-K or Cmd-K (see shell.js): pages, actions and rows of every model.
 // What can be gone to is asked once and filtered here at once; rows are asked as one types.
 
 const opener = document.querySelector("[data-palette]");
@@ -7,7 +7,6 @@ const MEMORY = `admin-palette:${address}`;
 const KEPT = 8;
 const WAIT = 120;
 
-const isApple = /Mac|iPhone|iPad/.test(navigator.platform);
 const lower = (text) => text.toLowerCase();
 
 function remembered() {
@@ -25,11 +24,6 @@ function remember(item) {
   } catch {
     // A browser may keep nothing; the palette works without.
   }
-}
-
-// Labels of rows stay in this browser only as long as somebody is signed in.
-function forgetAtSignOut() {
-  document.querySelector("[data-sign-out]")?.addEventListener("submit", () => localStorage.removeItem(MEMORY));
 }
 
 function element(name, properties = {}, ...children) {
@@ -236,20 +230,10 @@ class Palette {
 }
 
 let palette = null;
-const show = () => (palette ??= new Palette()).open();
 
-opener.addEventListener("click", (event) => {
-  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-  event.preventDefault();
-  show();
-});
-document.addEventListener("keydown", (event) => {
-  if (lower(event.key) !== "k" || event.altKey || event.shiftKey || !(isApple ? event.metaKey : event.ctrlKey)) return;
-  // Another dialog is in front.
-  if (document.querySelector("dialog:modal") && !palette?.dialog.open) return;
-  event.preventDefault();
-  if (palette?.dialog.open) palette.dialog.close();
-  else show();
-});
-if (isApple) for (const key of opener.querySelectorAll("kbd")) key.textContent = "⌘ K";
-forgetAtSignOut();
+// Opens the dialog, or closes it where it is open.
+export function toggle() {
+  palette ??= new Palette();
+  if (palette.dialog.open) palette.dialog.close();
+  else palette.open();
+}

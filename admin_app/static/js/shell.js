@@ -97,7 +97,31 @@ function tellZone(form) {
   document.cookie = `admin_time_zone=${zone}; path=${pathname}; max-age=31536000; samesite=lax${secure}`;
 }
 
+// The search over everything; its script is fetched when it is first wanted.
+function bindPalette(opener) {
+  const toggle = async () => (await import("./palette.js")).toggle();
+  const isApple = /Mac|iPhone|iPad/.test(navigator.platform);
+  opener.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    toggle();
+  });
+  document.addEventListener("keydown", (event) => {
+    const isAsked = event.key.toLowerCase() === "k" && (isApple ? event.metaKey : event.ctrlKey);
+    // Another dialog may be in front.
+    if (!isAsked || event.altKey || event.shiftKey || document.querySelector("dialog:modal:not(.palette)")) return;
+    event.preventDefault();
+    toggle();
+  });
+  if (isApple) for (const key of opener.querySelectorAll("kbd")) key.textContent = "⌘ K";
+  // Labels of rows stay in this browser only as long as somebody is signed in.
+  document.querySelector("[data-sign-out]")?.addEventListener("submit", () => {
+    localStorage.removeItem(`admin-palette:${opener.getAttribute("href")}`);
+  });
+}
+
 document.querySelectorAll("[data-filter]").forEach(filterList);
+document.querySelectorAll("[data-palette]").forEach(bindPalette);
 document.querySelectorAll("[data-theme-form]").forEach(bindTheme);
 document.querySelectorAll("[data-theme-form]").forEach(tellZone);
 bindMenus();
