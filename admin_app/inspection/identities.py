@@ -112,7 +112,9 @@ def write_part(type_: sa.types.TypeEngine[Any], value: Any) -> str:
         # One moment has one text, whatever the zone it was typed or is loaded in.
         value = value.astimezone(dt.UTC)
     if isinstance(value, decimal.Decimal) and value.is_finite():
-        text = format(value.normalize(), "f")
+        # Without zeros at its end; `normalize` would round it to 28 digits.
+        text = format(value, "f")
+        text = text.rstrip("0").rstrip(".") if "." in text else text
     elif isinstance(value, bytes):
         text = value.hex()
     elif isinstance(value, enum.Enum):

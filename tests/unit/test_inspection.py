@@ -112,6 +112,13 @@ def test_an_identity_of_any_types_comes_back_from_its_text(identity):
     assert text_of.decode(text_of.encode(identity)) == identity
 
 
+@pytest.mark.parametrize("text", ["100000000000000000000000.00001", "1E+30", "-0.10", "5.00"])
+def test_a_decimal_of_any_length_is_a_key_by_all_its_digits(text):
+    value, type_ = decimal.Decimal(text), sa.Numeric(60, 20)
+    written = inspection.write_part(type_, value).replace("..", ".")
+    assert inspection.read_part(type_, written) == value
+
+
 @given(st.text())
 def test_any_text_is_a_key_or_not_found_and_never_another_error(text):
     for model in (Everything, Country):
