@@ -82,6 +82,8 @@ PAGES: dict[str, Callable[..., None]] = {
     "list with a row ticked": ticked_list,
     "list of everything": plain("specimen/"),
     "empty list": empty_list,
+    "list in groups": plain("order/?group=status&totals=freight:sum&page_size=20"),
+    "choice of columns": plain("order/?choose=columns"),
     "list without a match": plain("driver/?search=nobody+of+this+name"),
     "new form": plain("order/new/"),
     "form": plain("product/edit/?id=1"),
