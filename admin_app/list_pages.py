@@ -315,7 +315,11 @@ def _order_menu(
 
     choices = [(name, label_of(name)) for name in names]
     current = state.order or rows.default_order
-    return orders.menu(url, current, choices, label_of, found.slow)
+
+    def may_be_empty(name: str) -> bool:
+        return any(p.steps or p.column is None or p.column.is_nullable for p in rows.sortable[name])
+
+    return orders.menu(url, current, choices, label_of, found.slow, may_be_empty)
 
 
 def _rows(

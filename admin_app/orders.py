@@ -35,6 +35,7 @@ def menu(
     columns: Iterable[tuple[str, str]],
     label_of: Callable[[str], str],
     slow: frozenset[str],
+    may_be_empty: Callable[[str], bool],
 ) -> c.OrderMenu:
     """The keys of the order with what may be done to each, and the ``columns`` to add."""
     keys = [
@@ -47,7 +48,7 @@ def menu(
             nulls_urls=[
                 (word, _url(url, _with(orders, number, nulls=word)))
                 for word in ("first", "last")
-                if word != order.nulls
+                if word != order.nulls and may_be_empty(order.key)
             ],
             is_slow=order.key in slow,
         )

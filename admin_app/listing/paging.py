@@ -8,6 +8,7 @@ so that nearly always it costs one statement, and the deepest page what the firs
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from admin_app import inspection
+from admin_app import inspection, moments
 from admin_app.errors import InvalidRequest
 from admin_app.listing.ordering import Key
 
@@ -107,6 +108,8 @@ def value_of(key: Key, text: str) -> Any:
         elif isinstance(stored, sa.DateTime | sa.Date):
             text = _completed(text)
         value = inspection.read_part(key.expression.type, text)
+        if isinstance(stored, sa.DateTime) and stored.timezone and isinstance(value, dt.datetime):
+            value = moments.typed(value).astimezone(dt.UTC)
         return _stored(key, value) if key.dialect == "sqlite" else value
     except _ERRORS:
         raise InvalidRequest(
@@ -172,16 +175,17 @@ class Segment:
     keys: tuple[Key, ...]
 
 
-def segments(keys: Sequence[Key], values: Sequence[Any], *, is_grouped: bool) -> list[Segment]:
+def segments(
+    keys: Sequence[Key], values: Sequence[Any], *, is_grouped: bool = False, is_start: bool = False
+) -> list[Segment]:
     """Where the rows behind ``values`` are, in the order in which they follow.
 
-    ``values`` may be fewer than ``keys``: one value alone stands before all rows that have it.
-    ``is_grouped`` says that many rows share each value of the first key, so those which share it
-    with the cursor are worth a segment of their own.
+    With ``is_start`` they are one value, which stands before all rows that have it.
+    ``is_grouped`` says that many rows share the value of the first key, so that these are worth a
+    segment of their own.
     """
     keys = tuple(keys)
     first, value = keys[0], values[0]
-    is_start = len(values) < len(keys)
     expression = _as_compared(first)
     has_value, lacks_value = expression.is_not(None), expression.is_(None)
     if value is None:

@@ -67,7 +67,7 @@ def statements(
 
     Where a page takes several, the first. InvalidRequest where there is no such page.
     """
-    return _Reader(listing, session, state).statements()
+    return _Reader(listing, session, state, count=True).statements()
 
 
 def _is_about_values(error: Exception) -> bool:
@@ -107,14 +107,18 @@ class _Reader:
         rows = self.base.order_by(None)
         return rows.with_only_columns(*keys, maintain_column_froms=True)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the rows are all those of one table."""
+        is_narrowed = self.listing.scope is not None or self.base.whereclause is not None
+        return not is_narrowed and not self.mapper.inherits
+
     @functools.cached_property
     def planned(self) -> counting.Estimate | None:
         """What the planner says; of a whole table its size is known, and it need not be asked."""
         if self.dialect != "postgresql":
             return None
-        listing = self.listing
-        is_whole = listing.scope is None and self.base.whereclause is None
-        if is_whole and not self.mapper.inherits and (rows := self.table.rows) is not None:
+        if self.is_whole and (rows := self.table.rows) is not None:
             return counting.Estimate(rows, counting.CHEAP * rows / LARGE)
         return counting.estimate(self.session, self.mapper, self.keys_only)
 
@@ -206,6 +210,9 @@ class _Reader:
     def _found(self, order: Ordering) -> list[Any]:
         state, found = self.state, list[Any]()
         offset = state.page * state.page_size
+        if self.is_whole and self.planned and offset > 2 * self.planned.rows + LARGE:
+            # Nothing is there, and reading all rows to see that would be felt.
+            return []
         for segment in self._segments(order):
             missing = state.page_size + 1 - len(found)
             found += self.session.execute(self._statement(order, segment, missing, offset)).all()
@@ -226,7 +233,7 @@ class _Reader:
             return paging.segments(keys, values, is_grouped=is_grouped)
         if state.at:
             value = paging.value_of(keys[0], state.at)
-            return paging.segments(keys, [value], is_grouped=False)
+            return paging.segments(keys, [value], is_start=True)
         if state.page:
             return [Segment(None, keys)]
         if self.can_be_followed and self._is_grouped(order):
@@ -270,8 +277,8 @@ class _Reader:
         if not is_split or not (order.joins or offset or self.is_gathered or listing.reads_more):
             rows = rows.order_by(*_clauses(segment.keys)).limit(limit)
             rows = rows.offset(offset) if offset else rows
-            by = [value.label(None) for value in values]
-            return listing._with_extras(rows).add_columns(*self._count_column(), *by)
+            plain = [value.label(None) for value in values]
+            return listing._with_extras(rows).add_columns(*self._count_column(), *plain)
         names = inspection.identity_keys(self.mapper)
         own = [getattr(self.mapper.class_, name) for name in names]
         labelled = [value.label(f"by_{number}") for number, value in enumerate(values)]
@@ -288,7 +295,7 @@ class _Reader:
         keys = (found.offset(offset) if offset else found).subquery("page")
         on = [self._equal(c, keys.c[f"key_{number}"]) for number, c in enumerate(own)]
         shown = listing._with_extras(sa.select(self.mapper.class_).join(keys, sa.and_(*on)))
-        by = [keys.c[f"by_{number}"] for number in range(len(values))]
+        by: list[Any] = [keys.c[f"by_{number}"] for number in range(len(values))]
         shown = shown.add_columns(*self._count_column(), *by)
         return shown.order_by(*_clauses(segment.keys, _places(order, keys)))
 
