@@ -73,15 +73,14 @@ def _planned(
     try:
         with database.budget(session, SECONDS, listing.mapper):
             plan = database.plan_of(session, sent, listing.mapper)
-            inner = database.plan_of(session, rows, listing.mapper)
     except OutOfTime:
         return ["The database did not tell its plan in time."], None
-    if plan is None or inner is None:
+    if plan is None:
         return [], None
     dialect = connection.dialect.name
     return (
         plans.sentences(plan, known, rows_of),
-        plans.advice(listing.mapper, rows, inner, facts, dialect),
+        plans.advice(listing.mapper, rows, plan, facts, dialect),
     )
 
 

@@ -18,6 +18,9 @@ from admin_app.listing.tables import Table
 LARGE = 10_000
 """Rows from which on an index is worth its room."""
 
+_PAGE = 50
+"""Rows for which an order is followed; past how many of the table depends on how many match."""
+
 SELECTIVE = 0.1
 """The part of a table that a filter may leave for an index to be the shorter way."""
 
@@ -44,11 +47,12 @@ def sentences(plan: Plan, tables: Iterable[str], rows_of: RowsOf) -> list[str]:
         elif node.kind == "Bitmap Index Scan":
             found.append(f"Looks up the index {node.index}.")
         elif node.kind in _SORTS:
-            found.append(f"Sorts what it has found{_about(node.rows)}{_by(node)}.")
+            rows = None if _is_shared(plan, position) else node.rows
+            found.append(f"Sorts what it has found{_about(rows)}{_by(node)}.")
         elif node.kind == "Incremental Sort":
             found.append(f"Sorts those that have the same beginning of the order{_by(node)}.")
         elif node.kind in ("Aggregate", "HashAggregate", "GroupAggregate"):
-            found.append("Counts or groups what it has found.")
+            found.append("Counts what it has found.")
     return list(dict.fromkeys(found))
 
 
@@ -93,6 +97,9 @@ def _reading(node: PlanNode, limit: int | None, rows_of: RowsOf) -> str:
     if node.is_lookup:
         return f"Looks up rows of {table} by {index}{_stop(limit) or _about(node.rows)}."
     way = " backwards" if node.is_backward else ""
+    if node.condition:
+        until = f", until {limit} rows are found" if limit is not None else ""
+        return f"Reads {index}{way} and leaves out what does not match{until}."
     return f"Reads {index}{way}{_stop(limit) or _about(node.rows)}."
 
 
@@ -109,6 +116,17 @@ def _limit_over(plan: Plan, position: int) -> int | None:
         if above.kind not in _PASSING:
             return None
     return None
+
+
+def _is_shared(plan: Plan, position: int) -> bool:
+    """Whether several processes do the step at ``position``, each with a part of the rows."""
+    level = plan.nodes[position].level
+    for above in reversed(plan.nodes[:position]):
+        if above.level < level:
+            level = above.level
+            if above.kind in ("Gather", "Gather Merge"):
+                return True
+    return False
 
 
 _PASSING = {
@@ -179,7 +197,9 @@ def advice(
     found = scan.rows if scan is not None else None
     is_selective = scan is not None and (found is None or found < SELECTIVE * total)
     if is_selective and scan is not None and (equal or ranges):
-        keys = [*equal, *(_keys(order) if order else ranges[:1])]
+        is_short = found is not None and found * found < _PAGE * total
+        by_range = bool(ranges) and not equal and (is_short or not order)
+        keys = ranges[:1] if by_range else [*equal, *(_keys(order) or ranges[:1])]
         reason = f"The whole table is read for {_few(found)} of its {_number(total)} rows."
     elif is_sorted and order:
         keys = [*equal, *_keys(order)]
