@@ -245,7 +245,7 @@ class FiltersPage:
     hidden: list[tuple[str, str]]
     kinds: list[FilterOption]
     items: list[FilterLine | FilterBox]
-    periods: list[tuple[str, str]]
+    periods: list[str]
     preview: str
     cancel_url: str
     clear_url: str | None = None

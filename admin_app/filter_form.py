@@ -17,7 +17,7 @@ from sqlalchemy import orm
 
 from admin_app import filters, inspection
 from admin_app.errors import InvalidRequest
-from admin_app.filters import Condition, Group, Operator, Target
+from admin_app.filters import Condition, Group, Operator, Target, periods
 from admin_app.filters.tree import KINDS
 from admin_app.policy import Reach
 
@@ -260,6 +260,8 @@ def _values(line: Line, operator: Operator, found: Target) -> list[str]:
         return [f"{first}..{last}" for first, last in pairs if first or last]
     if found.row_mapper is not None:
         return [unquote(text) for value in line.values for text in value.split(",") if text.strip()]
+    if operator.takes == "period":
+        return [periods.canonical(value) for value in line.values if value]
     return [value for value in line.values if value]
 
 

@@ -159,7 +159,7 @@ class _Form:
         """The list, filtered by ``tree``, otherwise as it is."""
         pairs = [*self._others(), *filters.arguments(tree)]
         path = request.root_path + request.path
-        return f"{path}?{urlencode(pairs, safe=',:')}" if pairs else path
+        return f"{path}?{urlencode(pairs, safe=',:!')}" if pairs else path
 
     def _others(self) -> list[tuple[str, str]]:
         """The arguments of the list but for its filters and its page."""
@@ -184,7 +184,7 @@ class _Form:
             hidden=[*self._others(), *filters.arguments(self.state.filters)],
             kinds=_options(_JOINTS, top.kind),
             items=[self._item(item, str(n)) for n, item in enumerate(top.lines, 1)],
-            periods=[(name, periods.words(name)) for name in periods.NAMED],
+            periods=[periods.words(name) for name in periods.NAMED],
             preview=filter_words.sentence(view, tree, filter_words.labels(view, tree, None)),
             cancel_url=back,
             clear_url=self.list_url(filters.EVERYTHING) if self.state.filters else None,
@@ -357,7 +357,15 @@ def _padded(values: list[str], operator: filters.Operator) -> list[str]:
     """The values to show, with a place for the first one."""
     if operator.takes == "range":
         return [*values, *[""] * (len(values) % 2)] or ["", ""]
+    if operator.takes == "period":
+        values = [_told_period(value) for value in values]
     return values or [""]
+
+
+def _told_period(text: str) -> str:
+    """A relative period in words; one of the calendar stays as it is, for it is typed so."""
+    plain = periods.canonical(text)
+    return periods.words(plain) if plain[:1].isalpha() else text
 
 
 def _choices(found: Target, values: list[str]) -> list[c.FilterOption]:

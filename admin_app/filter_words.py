@@ -53,7 +53,8 @@ def value(target: Target, operator: Operator, text: str, labels: Labels) -> str:
         return labels.get((mapper, text), text)
     try:
         if operator.takes == "range":
-            return " to ".join(target.kind.words(end) for end in filters.ends(text) if end)
+            joint = " and " if operator.name == "between" else " to "
+            return joint.join(target.kind.words(end) for end in filters.ends(text) if end)
         return target.kind.words(text)
     except ValueError:
         return text
@@ -92,15 +93,18 @@ def group(
         prefix = f"{prefix}{item.through}."
         mapper = filters.through(mapper, item.through)[-1].mapper
     joint = " or " if item.kind in ("any", "none") else " and "
-    parts = []
-    for inner in item.members:
-        words = _within(*member(view, mapper, inner, labels, prefix))
-        parts.append(words if isinstance(inner, Condition) else f"({words})")
-    return f"{lead}:", joint.join(parts)
+    members = item.members
+    return f"{lead}:", joint.join(_within(view, mapper, m, labels, prefix) for m in members)
 
 
-def _within(text: str, value: str) -> str:
-    """Both parts, as they stand in the middle of a sentence."""
+def _within(
+    view: Any, mapper: orm.Mapper[Any], item: Condition | Group, labels: Labels, prefix: str = ""
+) -> str:
+    """A member as it stands in the middle of a sentence."""
+    text, value = member(view, mapper, item, labels, prefix)
+    if isinstance(item, Group):
+        text, value = text.removesuffix(":"), f"({value})"
+    # The initial of a name such as VAT stays.
     is_name = text[1:2].isupper()
     return f"{text if is_name else text[:1].lower() + text[1:]} {value}".strip()
 
@@ -169,7 +173,7 @@ def sentence(view: Any, tree: Group, known: Labels) -> str:
     parts = []
     for item in tree.members:
         try:
-            parts.append(_within(*member(view, view.mapper, item, known)))
+            parts.append(_within(view, view.mapper, item, known))
         except InvalidRequest:
             continue
     return " and ".join(parts)

@@ -211,6 +211,17 @@ def wall(value: dt.datetime | None) -> dt.datetime | None:
     return moments.local(value).replace(tzinfo=None)
 
 
+def canonical(text: str) -> str:
+    """A period as it stands in an address, of its words: «last_7_days» of «the last 7 days»."""
+    plain = text.strip().lower().removeprefix("the ").replace(" ", "_")
+    is_relative = (
+        plain in ("today", "yesterday", "tomorrow", "past", "future")
+        or _NEIGHBOUR.fullmatch(plain)
+        or _RELATIVE.fullmatch(plain)
+    )
+    return plain if is_relative else text
+
+
 def words(text: str) -> str:
     """A period as it stands in a sentence: «the last 7 days», «March 2026», «today»."""
     if text in ("today", "yesterday", "tomorrow"):
@@ -221,7 +232,8 @@ def words(text: str) -> str:
         return text.replace("_", " ")
     if match := _RELATIVE.fullmatch(text):
         count, unit = int(match[2]), match[3]
-        return f"the {match[1]} {unit}" if count == 1 else f"the {match[1]} {count} {unit}s"
+        # «The last month» is one of the calendar.
+        return f"the {match[1]} {count} {unit}" + ("" if count == 1 else "s")
     match = _ABSOLUTE.fullmatch(text)
     if match and match[4] and not match[5] and 1 <= int(match[4]) <= 12:
         return f"{_MONTH_NAMES[int(match[4]) - 1]} {match[1]}"

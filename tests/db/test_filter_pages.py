@@ -56,7 +56,7 @@ def test_filters_stand_as_chips_in_words(site):
         "Pickup address country is not FR",
         "Status is draft or on the way",
         "Placed at is in the last 7 days",
-        "Freight is between 10 to 20",
+        "Freight is between 10 and 20",
         "Is express: yes",
         "Any of: note is empty or id is more than 5",
         "Some of items: quantity is more than 5",
@@ -89,14 +89,15 @@ def test_the_form_leads_to_the_address_of_the_list(form):
         **line("2", "freight", "between", "10", "20"),
         **line("3", "customer", "not", "3,4"),
         **line("4", "items", "filled"),
-        **line("5", "", ""),
+        **line("5", "placed_at", "during", "the last 7 days"),
+        **line("6", "", ""),
         "sort": ["-id"],
         "number__is": ["an old filter"],
     }
     assert leads_to(form("apply", fields)) == [
         *[("sort", "-id"), ("status__is", "DRAFT"), ("status__is", "LOADED")],
         *[("freight__between", "10..20"), ("customer__not", "3"), ("customer__not", "4")],
-        ("items__filled", "1"),
+        *[("items__filled", "1"), ("placed_at__during", "last_7_days")],
     ]
 
 

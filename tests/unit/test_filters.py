@@ -249,3 +249,9 @@ def test_a_period_is_read_or_refused(text: str) -> None:
     except ValueError:
         return
     assert found.start is None or found.end is None or found.start <= found.end
+
+
+@pytest.mark.parametrize("name", [*filter_periods.NAMED, "last_1_day", "next_1_month"])
+def test_the_words_for_a_period_lead_back_to_it(name: str) -> None:
+    told = filter_periods.canonical(filter_periods.words(name))
+    assert filter_periods.span(told, FRIDAY) == filter_periods.span(name, FRIDAY)
