@@ -70,6 +70,7 @@ class TaskView(ModelView):
 
     description = "What is left to do, and the archive of what is done."
     column_list = ("title", "category", "due_on", "is_done", "driver", "order")
+    column_editable_list = ("category", "due_on", "is_done", "driver")
     column_searchable_list = ("title", "details")
 
     @action("archive", "Archive", "Archive the selected tasks?")
