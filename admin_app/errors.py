@@ -7,8 +7,8 @@ The tree, with the HTTP status that the web layer answers:
     ├── InvalidRequest     400  an argument of the URL or form that means nothing
     ├── Forbidden          403  the policy says no
     ├── NotFound           404  no such row or page, or none that this principal may know of
-    ├── OutOfTime               a reading that was stopped by its time budget; what needed it
-    │                           says so in its own place
+    ├── OutOfTime          503  a reading that was stopped by its time budget; what needed it
+    │                           mostly says so in its own place
     └── WriteRefused            a write that was rolled back; carries the sentences to show
 
 A message is a sentence for whoever has to act on it: the operator for the last four, the

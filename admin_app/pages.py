@@ -39,7 +39,14 @@ from werkzeug.routing import RequestRedirect
 from werkzeug.utils import redirect
 
 from admin_app import as_stored, database, moments
-from admin_app.errors import AdminError, Forbidden, InvalidRequest, NotFound, WriteRefused
+from admin_app.errors import (
+    AdminError,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    OutOfTime,
+    WriteRefused,
+)
 from admin_app.policy import Principal
 
 log = logging.getLogger(__name__)
@@ -430,6 +437,8 @@ def _describe(error: Exception) -> tuple[int, str, str]:
             status = 404
         case WriteRefused():
             status = 409
+        case OutOfTime():
+            status = 503
         case HTTPException(code=int(code)):
             status = code
         case _:

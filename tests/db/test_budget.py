@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from admin_app import database
+from admin_app import ModelView, database
 from admin_app.errors import OutOfTime
 
 Base = orm.declarative_base()
@@ -121,6 +121,18 @@ def test_a_budget_is_no_statement_of_the_page(session: orm.Session, statements: 
     with statements(session.get_bind()) as seen, database.budget(session, 5):
         session.scalar(sa.select(Parcel.id).limit(1))
     assert len(seen) == 1
+
+
+def test_a_page_that_is_out_of_time_says_that_trying_again_may_help(make_site: Any) -> None:
+    class Slow(ModelView):
+        def get_query(self) -> Any:
+            raise OutOfTime("This took longer than 2 seconds.")
+
+    site = make_site(Base)
+    site.admin.register(Parcel, Slow)
+    answer = site.client.get("/admin/parcel/")
+    assert answer.status_code == 503
+    assert "try again" in answer.text
 
 
 def test_a_plan_tells_that_a_table_is_read_whole(session: orm.Session) -> None:
