@@ -31,7 +31,7 @@ from admin_app.forms.codecs import (
     TimeCodec,
     UuidCodec,
 )
-from admin_app.forms.structures import ArrayCodec, JsonCodec, MappingCodec
+from admin_app.forms.structures import ArrayCodec, JsonArrayCodec, JsonCodec, MappingCodec
 
 Choices = tuple[list[tuple[Any, Any]], Callable[[Any], str] | None]
 """Pairs of a value and the words for it, and how a value is sent where not as `option_text`."""
@@ -222,9 +222,13 @@ def _codec_for_number(type_: Any) -> Codec:
 
 
 def _codec_for_array(type_: sa.ARRAY[Any]) -> Codec | None:
-    item = codec_for(type_.item_type)
+    inner = type_.item_type
+    item = codec_for(inner)
+    if isinstance(inner, sa.JSON) and (type_.dimensions or 1) == 1 and not inner.none_as_null:
+        is_binary = isinstance(inner, postgresql.JSONB)
+        return JsonArrayCodec(is_binary, type_.dimensions, bool(type_.as_tuple))
     # Drivers send no arrays of what is an object or a list itself, and read none of citext.
-    is_own = isinstance(type_.item_type, postgresql.CITEXT)
+    is_own = isinstance(inner, postgresql.CITEXT)
     if item is None or is_own or isinstance(item, JsonCodec | MappingCodec | ArrayCodec):
         return None
     return ArrayCodec(item, type_.dimensions, bool(type_.as_tuple))

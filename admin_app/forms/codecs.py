@@ -32,7 +32,8 @@ class Codec:
 
     ``read`` raises ValueError with a sentence. ``input_type`` is the type of the control and
     ``attributes`` what else it carries; a codec whose values may hold line ends is ``is_long``,
-    with ``rows`` lines at least.
+    with ``rows`` lines at least. Where one ``needs_stored``, a value whose text the database does
+    not tell is only shown.
     """
 
     input_type = "text"
@@ -40,6 +41,7 @@ class Codec:
     rows = 3
     is_text = False
     is_json = False
+    needs_stored = False
 
     def __init__(self) -> None:
         self.attributes: dict[str, Any] = {}

@@ -172,8 +172,9 @@ class ColumnField(ModelFieldMixin, wtforms.Field):
     def process(
         self, formdata: Any, data: Any = wtforms.utils.unset_value, extra_filters: Any = None
     ) -> None:
-        if self.is_editing and isinstance(data, str) and "\0" in data:
-            # A page cannot carry the character, so a form would send another back.
+        is_untold = self.codec.needs_stored and self.stored_text is None and data is not None
+        # A page cannot carry the character, so a form would send another back.
+        if self.is_editing and (is_untold or isinstance(data, str) and "\0" in data):
             self.become_readonly()
         super().process(formdata, data, extra_filters)
 

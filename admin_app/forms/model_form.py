@@ -21,6 +21,7 @@ from admin_app.forms.fields import (
     is_stored,
 )
 from admin_app.forms.pickers import KeyPickerField, PickerField
+from admin_app.forms.structures import JsonCodec
 
 
 class ModelFormMixin:
@@ -42,7 +43,7 @@ class ModelFormMixin:
         values = {**(data or {}), **kwargs}
         filters = extra_filters or {}
         is_editing = obj is not None and is_stored(obj)
-        texts = _stored_texts(obj, self._json_keys()) if is_editing else {}
+        texts = _stored_texts(obj, self._json_codecs()) if is_editing else {}
         for name, field in self._fields.items():  # type: ignore[attr-defined]
             extra = filters.get(name, [])
             key = getattr(field, "name", name).removeprefix(self._prefix)  # type: ignore[attr-defined]
@@ -71,13 +72,15 @@ class ModelFormMixin:
             else:
                 field.process(formdata, extra_filters=extra)
 
-    def _json_keys(self) -> list[str]:
-        """The attributes whose fields are JSON."""
-        return [
-            field.name.removeprefix(self._prefix)  # type: ignore[attr-defined]
+    def _json_codecs(self) -> dict[str, JsonCodec]:
+        """The attributes whose fields are JSON, with their codecs."""
+        return {
+            field.name.removeprefix(self._prefix): field.codec  # type: ignore[attr-defined]
             for field in self._fields.values()  # type: ignore[attr-defined]
-            if isinstance(field, ColumnField) and field.codec.is_json and not field.is_secret
-        ]
+            if isinstance(field, ColumnField)
+            and isinstance(field.codec, JsonCodec)
+            and not field.is_secret
+        }
 
     def prefill(self, values: MultiDict[str, str]) -> None:
         """Show what the URL of a new row suggests: ``new/?status=open&tags=1,2``."""
@@ -165,13 +168,14 @@ def _equal(one: Any, other: Any) -> bool:
         return False
 
 
-def _stored_texts(instance: Any, keys: Sequence[str]) -> dict[str, str | None]:
+def _stored_texts(instance: Any, codecs: Mapping[str, JsonCodec]) -> dict[str, str | None]:
     """JSON columns as the database has them: Python's floats do not keep every number."""
     state = sa.inspect(instance)
-    if not keys or state.session is None:
+    if not codecs or state.session is None:
         return {}
-    found = _of_row(state, [sa.cast(getattr(state.mapper.class_, k), sa.Text) for k in keys])
-    return {} if found is None else dict(zip(keys, found, strict=True))
+    model = state.mapper.class_
+    found = _of_row(state, [codec.stored(getattr(model, key)) for key, codec in codecs.items()])
+    return {} if found is None else dict(zip(codecs, found, strict=True))
 
 
 def _in_database(state: Any, key: str) -> sa.ScalarSelect[Any]:

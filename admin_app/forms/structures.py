@@ -117,6 +117,10 @@ class JsonCodec(Codec):
             text = json.dumps(value, ensure_ascii=False, default=str)
         return printable(text)
 
+    def stored(self, column: Any) -> sa.ColumnElement[Any]:
+        """The text that a form shows of ``column``, asked of the database."""
+        return sa.cast(column, sa.Text)
+
     def read(self, text: str, dialect: str) -> Any:
         value = parse(text)
         if value is None:
@@ -129,6 +133,38 @@ class JsonCodec(Codec):
             if len(digits) > 15 and not (type(value) is int and abs(value) < 2**63):
                 raise ValueError("SQLite cannot keep all digits of this number by itself.")
         return value
+
+
+class JsonArrayCodec(JsonCodec):
+    """PostgreSQL's arrays of JSON as one JSON list, whose null is JSON's.
+
+    An array of several dimensions, or with an SQL NULL in it, has no such text and is only shown.
+    """
+
+    needs_stored = True
+
+    def __init__(self, is_binary: bool, dimensions: int | None, as_tuple: bool) -> None:
+        super().__init__(is_binary)
+        self.dimensions = dimensions
+        self.as_tuple = as_tuple
+
+    def stored(self, column: Any) -> sa.ColumnElement[Any]:
+        item = sa.func.unnest(column).column_valued("item")
+        has_null = sa.select(sa.literal(1)).where(item.is_(None)).exists()
+        is_list = sa.func.coalesce(sa.func.array_ndims(column), 1) == 1
+        text = sa.cast(sa.func.array_to_json(column), sa.Text)
+        return sa.case((sa.and_(is_list, ~has_null), text))
+
+    def read(self, text: str, dialect: str) -> Any:
+        value = parse(text)
+        if not isinstance(value, list):
+            raise ValueError('This is not a list; write it as [{"a": 1}, 2].')
+        # SQLAlchemy takes a list in a list for a further dimension, unless told that there is one.
+        if self.dimensions is None and any(isinstance(item, list) for item in value):
+            raise ValueError("Lists cannot stand in this list.")
+        if self.is_binary and not _fits_jsonb(value):
+            raise ValueError("PostgreSQL cannot keep \\u0000 or half a character pair in jsonb.")
+        return tuple(value) if self.as_tuple else value
 
 
 def _fits_jsonb(value: Any) -> bool:

@@ -224,7 +224,10 @@ POSTGRESQL: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
         st.lists(st.sampled_from(Mood), max_size=3),
     ),
     "intervals": (pg.ARRAY(sa.Interval), st.lists(INTERVALS, max_size=3)),
-    "documents": (pg.ARRAY(pg.JSONB), st.just([])),
+    "documents": (
+        pg.ARRAY(pg.JSONB, dimensions=1),
+        st.lists(STORABLE_JSON, max_size=3),
+    ),
     "inet": (
         pg.INET(),
         st.sampled_from(["10.0.0.1", "10.0.0.1/8", "2001:db8::1", "::1/64", "0.0.0.0/0"]),
@@ -254,7 +257,7 @@ POSTGRESQL: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
     "native_enum": (pg.ENUM("a", "b,c", name="letters"), st.sampled_from(["a", "b,c"])),
 }
 
-READ_ONLY = {"pickle", "geometry", "domain_uuid", "documents", "tsvector"}
+READ_ONLY = {"pickle", "geometry", "domain_uuid", "tsvector"}
 """Columns whose type nobody can type."""
 
 UPLOADED = {"binary"}
