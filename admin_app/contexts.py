@@ -73,6 +73,23 @@ class Row:
         cells = [c if type(c) is Markup else escape(c) for c in self.cells]
         return Markup("".join(cells))  # noqa: S704
 
+    @property
+    def signs(self) -> Markup:
+        """The links to the pages of the row, which are drawn so often that it tells."""
+        label = escape(self.label)
+        pages = (
+            ("view", "View", self.details_url),
+            ("edit", "Edit", self.edit_url),
+            ("delete danger", "Delete…", self.delete_url),
+        )
+        links = [
+            f'<a class="sign {css}" href="{escape(url)}" title="{title}"'
+            f' aria-label="{title.rstrip("…")} {label}{"…" * title.endswith("…")}"></a>'
+            for css, title, url in pages
+            if url
+        ]
+        return Markup("".join(links))  # noqa: S704 - what varies is escaped
+
 
 @dataclass(frozen=True, slots=True)
 class PageLink:
