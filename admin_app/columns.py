@@ -270,8 +270,12 @@ class Offers:
             not relationship.uselist
             and inspection.is_joinable(relationship)
             and self._is_visible(mapper, relationship.key)
-            and self.reach.may_read(relationship.mapper)
+            and self._is_whole(relationship.mapper)
         )
+
+    def _is_whole(self, mapper: orm.Mapper[Any]) -> bool:
+        """Whether all rows of a class are in reach: a column would tell of the others as well."""
+        return self.reach.may_read(mapper) and self.reach.rows(mapper) is None
 
     def _may_show(self, mapper: orm.Mapper[Any], key: str, depth: int) -> bool:
         column = inspection.columns(mapper).get(key)
@@ -283,7 +287,7 @@ class Offers:
         if relationship is not None:
             return (
                 inspection.is_joinable(relationship)
-                and self.reach.may_read(relationship.mapper)
+                and self._is_whole(relationship.mapper)
                 # Members are counted for the rows of the list itself.
                 and (depth == 0 or not relationship.uselist)
             )

@@ -10,18 +10,24 @@ from sqlalchemy import orm
 
 from admin_app import inspection
 from admin_app.inspection import Path
+from admin_app.listing.matching import within
+from admin_app.policy import Reach
 
+EVERYTHING = Reach()
 Statement = sa.Select[Any]
 AnySession = orm.Session | orm.scoped_session[Any]
 
 
-def members_count(entity: Any, relationship: orm.RelationshipProperty[Any]) -> sa.ScalarSelect[int]:
-    """How many members a to-many relationship of each ``entity`` row has, as a subquery."""
+def members_count(
+    entity: Any, relationship: orm.RelationshipProperty[Any], reach: Reach = EVERYTHING
+) -> sa.ScalarSelect[int]:
+    """How many members in ``reach`` a to-many relationship of each ``entity`` row has."""
     target = orm.aliased(relationship.mapper)
     return (
         sa.select(sa.func.count())
         .select_from(target)
         .where(getattr(entity, relationship.key).of_type(target).expression)
+        .where(*within(target, relationship.mapper, reach))
         .correlate(entity)
         .scalar_subquery()
     )

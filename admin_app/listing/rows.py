@@ -182,7 +182,8 @@ class Listing:
                 and path.relationship.uselist
                 and inspection.is_joinable(path.relationship)
             ):
-                extras.append((path.name, members_count(self.model, path.relationship).label(None)))
+                number = members_count(self.model, path.relationship, self.reach)
+                extras.append((path.name, number.label(None)))
         return extras
 
     # Execution

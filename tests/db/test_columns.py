@@ -509,3 +509,21 @@ def test_the_object_itself_can_be_a_column(shop: Any) -> None:
         session.add(Stamp(id=5))
         session.commit()
     assert cells(site.client.get(site.url(Stamp)).text) == [["5", "Stamp number 5"]]
+
+
+def test_columns_of_a_class_that_is_narrowed_are_not_on_offer_and_its_rows_not_counted(
+    shop: Any,
+) -> None:
+    class Some(Policy):
+        def rows(self, principal: Any, action: str, model: Any) -> Any:
+            if model is Tag:
+                return Tag.name == "good"
+            return Client.id == 1 if model is Client else None
+
+    class ClientView(ModelView):
+        column_list = ("id", "tags")
+
+    site = shop({Client: ClientView}, policy=Some(), sign_in="none")
+    html = site.client.get(site.url(Sale, columns="id,client.country,client.name")).text
+    assert headings(html) == ["id"]
+    assert cells(site.client.get(site.url(Client)).text) == [["1", "1"]]
