@@ -40,7 +40,7 @@ def response(admin: Any) -> ResponseReturnValue:
     text = searching.cleaned(request.args.get("q", ""), [])
     recent = request.args.get("recent", "").split(",")[:MOST]
     rows, left_out = _rows(admin, text, recent)
-    groups = [*_places(admin, text), *rows]
+    groups = [*_places(admin, text), *rows, *_longer(left_out, text)]
     if request.accept_mimetypes["application/json"] > request.accept_mimetypes["text/html"]:
         return flask.jsonify(
             groups=[
@@ -76,6 +76,18 @@ def _sentence(left_out: Sequence[Any]) -> str:
     more = f" and {len(names) - 4} more" if len(names) > 5 else ""
     shown = names if not more else names[:4]
     return f"Not looked through, for it takes longer: {', '.join(shown)}{more}."
+
+
+def _longer(left_out: Sequence[Any], text: str) -> Iterator[PaletteGroup]:
+    """The lists of models that were not looked through, each to search there."""
+    entries = [
+        PaletteEntry(
+            f"{view.name} with “{inspection.shorten(text)}”", view.url_for("list", search=text)
+        )
+        for view in left_out[:ROWS]
+    ]
+    if entries:
+        yield PaletteGroup("longer", "Searches that take longer", entries)
 
 
 # Pages and actions

@@ -94,7 +94,8 @@ def test_only_what_the_policy_lets_through_is_found(site, patient):
 def test_models_that_were_not_reached_in_time_are_told(site, monkeypatch):
     monkeypatch.setattr(palettes, "SECONDS", 0)
     groups, sentence = asked(site, "order")
-    assert set(groups) == {"pages", "actions"}
+    assert set(groups) == {"pages", "actions", "longer"}
+    assert groups["longer"]["items"][0]["url"] == "/admin/address/?search=order"
     assert sentence.startswith("Not looked through, for it takes longer: ")
     assert sentence.endswith("more.")
 
