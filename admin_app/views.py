@@ -516,7 +516,8 @@ class ModelView(ModelOptions, LookupRoutes, CellRoutes, SavedViewRoutes, ListRou
 
     def render(self, template: str, **kwargs: Any) -> str:
         kwargs.setdefault("extra_args", {})
-        return super().render(template, **kwargs)
+        html: str = super().render(template, **kwargs)
+        return html
 
     def _renderer(self, path: Path, *, is_list: bool, **looks: bool) -> rendering.Renderer:
         formatters = self.column_formatters if is_list else self.column_formatters_detail
