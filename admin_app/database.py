@@ -23,6 +23,7 @@ from sqlalchemy import event, orm
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
+from sqlalchemy.sql.visitors import InternalTraversal
 
 from admin_app import as_stored
 from admin_app.errors import ConfigurationError, OutOfTime
@@ -429,7 +430,14 @@ def plan_of(
 class _Explain(sa.Executable, sa.ClauseElement):
     """A statement with ``prefix`` before it; compiled, and so bound, like the statement itself."""
 
-    inherit_cache = False
+    # What SQLAlchemy makes the key of, under which it keeps the compiled statement; and that a
+    # plan has no columns of the statement's.
+    _traverse_internals = [
+        ("statement", InternalTraversal.dp_clauseelement),
+        ("prefix", InternalTraversal.dp_string),
+    ]
+    _all_selected_columns = ()
+    inherit_cache = True
 
     def __init__(self, statement: Any, prefix: str) -> None:
         self.statement = statement
