@@ -143,6 +143,8 @@ HOOKS: dict[str, str] = {
     "get_form_readonly_columns": "What the form of a row shows as text; `model` is None for a new "
     "one.",
     "get_site_url": "The address of a row on the public site.",
+    "get_search_condition": "What a search narrows the list by: the condition that it has made, or "
+    "another.",
     "on_form_prefill": "Called before the form of an existing row is shown.",
     "build_new_instance": "The instance that a form for a new row fills.",
     "create_model": "Writes a new row; returns it, or False.",
