@@ -139,7 +139,9 @@ class _Counter:
             except InvalidRequest:
                 # What this visitor may not read makes no facet.
                 continue
-            targets += [target] if groups(target) else []
+            allowed = self.listing.filterable
+            may_filter = not target.steps or allowed is None or target.name in allowed
+            targets += [target] if may_filter and groups(target) else []
         return targets
 
     def _by_type(self) -> list[Target]:
@@ -207,7 +209,8 @@ class _Counter:
         target, kind = facet.target, facet.target.kind
         column: Any = self._column(target)
         if isinstance(_inner(kind), kinds.Text):
-            # An empty text counts as none, as it does for the filter.
+            # As it is stored, and an empty text counts as none: both as in the filter.
+            kind = _inner(kind)
             column = sa.func.nullif(sa.type_coerce(column, sa.String()), "", type_=sa.String())
         chosen = self._chosen(target)
         known = [self._read(kind, text) for text in chosen if text is not None]
@@ -219,7 +222,15 @@ class _Counter:
             there = {v.text for v in values}
             others = [(t, w) for t, w in kind.choices() if t not in there]
             values += [Value(t, w, 0) for t, w in others[: max(0, size - len(values))]]
+        if isinstance(target.kind, kinds.Decorated) and kind is not target.kind:
+            values = [self._as_loaded(target.kind, value) for value in values]
         return dataclasses.replace(facet, values=values, has_more=len(counted) > size)
+
+    def _as_loaded(self, kind: kinds.Decorated, value: Value) -> Value:
+        """``value``, which is text as it is stored, in the words of the program."""
+        if value.text is None:
+            return value
+        return dataclasses.replace(value, words=str(inspection.loaded(kind.type, value.text)))
 
     def _value(self, kind: kinds.Kind, value: Any, count: int, chosen: Sequence[Any]) -> Value:
         text = _text(kind, value)

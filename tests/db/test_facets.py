@@ -14,7 +14,16 @@ from sqlalchemy import orm
 
 from admin_app import ModelView, Policy, filters, moments
 from admin_app.listing import Listing, ListState, facets
-from examples.fleet.models import Customer, Order, OrderStatus, Product, Task, Telemetry, Vehicle
+from examples.fleet.models import (
+    Base,
+    Customer,
+    Order,
+    OrderStatus,
+    Product,
+    Task,
+    Telemetry,
+    Vehicle,
+)
 
 LINK = re.compile(
     r'<a href="([^"]*)"( aria-current="true")?><span class="clip" title="([^"]*)">[^<]*</span>'
@@ -246,6 +255,36 @@ def test_days_are_those_of_the_operators_zone(database_url, zone):
 Model = orm.declarative_base()
 
 
+class Reversed(sa.types.TypeDecorator[str]):
+    """Kept the wrong way round, to tell what is stored from what is loaded."""
+
+    impl = sa.String(20)
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> Any:
+        return value and value[::-1]
+
+    def process_result_value(self, value: Any, dialect: Any) -> Any:
+        return value and value[::-1]
+
+
+class Place(Model):  # type: ignore[misc, valid-type]
+    __tablename__ = "place"
+    row = sa.Column(sa.String(8), primary_key=True)
+    number = sa.Column(sa.Integer, primary_key=True, autoincrement=False)
+    name = sa.Column(sa.String(20))
+
+
+class Thing(Model):  # type: ignore[misc, valid-type]
+    __tablename__ = "thing"
+    __table_args__ = (sa.ForeignKeyConstraint(["row", "number"], ["place.row", "place.number"]),)
+    id = sa.Column(sa.Integer, primary_key=True)
+    row = sa.Column(sa.String(8))
+    number = sa.Column(sa.Integer)
+    word = sa.Column(Reversed())
+    place = orm.relationship(Place)
+
+
 class Event(Model):  # type: ignore[misc, valid-type]
     __tablename__ = "event"
     id = sa.Column(sa.Integer, primary_key=True)
@@ -273,6 +312,39 @@ def test_a_late_facet_can_be_chosen_from_all_the_same(site, monkeypatch):
     assert "in time" in text
     assert found["draft"][1:] == (True, "")
     assert "status__is=DRAFT&status__is=LOADED" in found["loaded"][0]
+
+
+def test_every_list_of_the_sample_can_be_shown_with_facets(site):
+    for mapper in Base.registry.mappers:
+        answer = site.client.get(site.url(mapper.class_) + "?facets=1")
+        assert answer.status_code == 200, mapper
+        assert '<aside class="facets"' in answer.text
+
+
+def test_keys_of_several_columns_and_decorated_texts_make_facets(make_site):
+    site = make_site(Model).register_all()
+    with site.session() as session:
+        session.add(Place(row="a,b", number=1, name="First"))
+        session.flush()
+        session.add_all([Thing(row="a,b", number=1, word=w) for w in ("ab", "ab", "", None, "y")])
+        session.add_all([Thing(word="ab") for _ in range(20)])
+        session.commit()
+    found = boxes(site, "/admin/thing/?facets=1")
+    for name in ("place", "word"):
+        values = choices(found[name])
+        assert len(values) > 1
+        for target, _, number in values.values():
+            assert count(site, target) == int(number)
+    assert choices(found["word"])["ab"][2] == "22"
+
+
+def test_a_facet_that_the_list_may_not_be_filtered_by_is_left_out(site):
+    class Named(ModelView):
+        column_filters = ("price", "category.name")
+        column_facets = ("category.name", "category.parent", "is_sold")
+
+    site.admin.register(Product, Named, endpoint="narrow")
+    assert list(boxes(site, "/admin/narrow/?facets=1")) == ["category.name", "is_sold"]
 
 
 def test_bad_names_and_values_are_no_errors(site):
