@@ -152,9 +152,14 @@ function bindWidths(table, chooseUrl) {
   }
 
   function setWidth(head, width) {
-    const at = head.cellIndex;
-    columns()[at].width = width;
-    for (const row of table.rows) if (row.cells.length > at) row.cells[at].classList.add("sized");
+    const col = columns()[head.cellIndex];
+    if (width) col.width = width;
+    else col.removeAttribute("width");
+    for (const row of table.rows) {
+      // The heading of a group and the footer have cells over several columns.
+      if (row.cells.length !== head.parentElement.cells.length) continue;
+      row.cells[head.cellIndex].classList.toggle("sized", Boolean(width));
+    }
   }
 
   function keep() {
@@ -200,8 +205,7 @@ function bindWidths(table, chooseUrl) {
     });
     // A double click gives the column back what its values need.
     grip.addEventListener("dblclick", () => {
-      columns()[head.cellIndex].removeAttribute("width");
-      for (const row of table.rows) row.cells[head.cellIndex]?.classList.remove("sized");
+      setWidth(head, 0);
       keep();
     });
   }
