@@ -51,7 +51,8 @@ INHERITED: dict[str, dict[str, str]] = {
         "column_searchable_list": "What a search looks into, also through relationships; `^`, `=` "
         "or `@` before a name says how. Without it: text columns and whole-number or UUID keys; "
         "`[]` switches the search off.",
-        "column_filters": "Columns, or filters of Flask-Admin's, that a list can be narrowed by.",
+        "column_filters": "Columns and relationships, or filters of Flask-Admin's, that a list "
+        "offers to be narrowed by; without the option everything, and nothing with `[]`.",
         "filter_converter": "What makes filters of columns.",
         "named_filter_urls": "Whether filters in addresses go by name and not by position.",
         "column_sortable_list": "What a list can be ordered by: names, or pairs of a column and "

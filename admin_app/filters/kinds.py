@@ -404,7 +404,8 @@ class Range(Kind):
     def _check(self, first: str, last: str) -> None:
         if first and last:
             one, other = self.item.span(first), self.item.span(last)
-            if values.is_before(other.end, one.start):
+            is_empty = other.end is not other.start and other.end == one.start
+            if is_empty or values.is_before(other.end, one.start):
                 raise ValueError("The first end must not come after the second.")
 
     def filled(self, column: Any) -> Bool:
