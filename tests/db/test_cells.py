@@ -460,6 +460,14 @@ def test_a_page_of_cells_keeps_the_state_of_its_list(cells, sheet):
     assert set(location.partition("?")[2].split("&")) == {"search=a", "sort=-title", "page_size=20"}
 
 
+def test_a_grouped_and_filtered_page_of_cells_is_shown_again(cells, sheet):
+    arguments = "&group=category&sort=title&is_done__is=0&totals=order:count"
+    sent = {**sheet(arguments=arguments), "row-0-title": "", "row-1-title": "Typed"}
+    response = post(cells, sent, arguments=arguments)
+    assert response.status_code == 400
+    assert 'value="Typed"' in response.text
+
+
 def test_pages_of_cells_have_no_bulk_actions(cells):
     page = cells.client.get(cells.url(Task) + "?edit=1").text
     assert 'name="rowid"' not in page

@@ -135,6 +135,20 @@ def test_what_the_view_kept_can_be_taken_away(site):
     assert current(plain) == "Found (edited)"
 
 
+def test_a_view_keeps_filters_grouping_and_figures(site):
+    query = "status__is=loaded&status__is=delivered&customer.name__has=a&group=status"
+    query = (
+        query.replace("__has=", "__contains=") + "&totals=freight:sum&columns=number,status,freight"
+    )
+    id = save(site, "Whole", query)
+    html = page(site, f"?view={id}")
+    assert keys(html) == keys(page(site, f"?{query}"))
+    assert len(keys(html)) > 0
+    assert "(edited)" not in html
+    chip = re.search('href="([^"]+)" aria-label="Remove: [^"]*"', html)[1].replace("&amp;", "&")
+    assert f"view={id}-edited" in chip
+
+
 def test_the_usual_columns_can_be_had_again_in_a_view_of_others(site):
     id = save(site, "Short", "columns=number,status")
     url = f"/admin/order/?view={id}&choose=usual"
