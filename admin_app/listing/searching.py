@@ -148,9 +148,11 @@ class Search:
     @property
     def is_large(self) -> bool:
         """Whether the table is so large that reading all of it takes its time."""
-        return self._rows() > LARGE
+        return self.rows > LARGE
 
-    def _rows(self) -> int:
+    @property
+    def rows(self) -> int:
+        """About how many rows the table has; 0 when it is not known."""
         facts = (self.facts or {}).get(self.mapper.local_table)
         return 0 if facts is None else facts.rows
 

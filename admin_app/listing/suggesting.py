@@ -12,6 +12,9 @@ from admin_app.listing.loading import AnySession, Statement, label_options, load
 if TYPE_CHECKING:
     from admin_app.listing.rows import Listing
 
+RANKED = 20_000
+"""Rows of a table up to which all that match are read and ranked as one types."""
+
 
 def lookup(
     listing: Listing, session: AnySession, search: str, limit: int, offset: int
@@ -35,7 +38,7 @@ def _found(
 ) -> list[Any]:
     searched = listing.searched
     begins = searched.beginning(text, "^")
-    if begins is not None and not searched.is_large:
+    if begins is not None and searched.rows <= RANKED:
         equals = searched.beginning(text, "=") or begins
         rank = sa.case((equals.condition, 0), (begins.condition, 1), else_=2)
         order = statement._order_by_clauses
