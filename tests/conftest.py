@@ -152,7 +152,8 @@ def statements() -> Statements:
     """Collect what an engine executes: ``with statements(engine) as seen: …``.
 
     ``seen`` is a list of SQL strings in order. What only opens, tunes or ends a transaction is
-    left out.
+    left out, and what is asked of PostgreSQL's catalogue: the answers are kept for minutes, as
+    `test_the_catalogue_is_asked_once_for_many_pages` makes sure.
     """
 
     @contextlib.contextmanager
@@ -161,7 +162,8 @@ def statements() -> Statements:
 
         def note(connection, cursor, statement, parameters, context, executemany) -> None:
             words = statement.split(None, 1)
-            if words and words[0].upper() not in _HOUSEKEEPING:
+            is_catalogue = "pg_catalog." in statement or " pg_class " in statement
+            if words and words[0].upper() not in _HOUSEKEEPING and not is_catalogue:
                 seen.append(statement)
 
         sa.event.listen(engine, "before_cursor_execute", note)

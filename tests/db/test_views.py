@@ -501,3 +501,20 @@ def test_every_form_carries_a_token_of_its_own(site, controls):
     url = site.url(Tag, "create")
     one, other = (controls(site.client.get(url).text)["_form_token"] for _ in range(2))
     assert one != other
+
+
+def test_the_catalogue_is_asked_once_for_many_pages(site):
+    asked: list[str] = []
+
+    def note(connection, cursor, statement, parameters, context, executemany) -> None:
+        if "pg_catalog." in statement or " pg_class " in statement or "PRAGMA main" in statement:
+            asked.append(statement)
+
+    sa.event.listen(site.engine, "before_cursor_execute", note)
+    for query in ("", "?search=a", "?sort=-freight"):
+        assert site.client.get(site.url(Order) + query).status_code == 200
+    first = len(asked)
+    for query in ("", "?search=b", "?sort=-freight", "?sort=note"):
+        assert site.client.get(site.url(Order) + query).status_code == 200
+    sa.event.remove(site.engine, "before_cursor_execute", note)
+    assert len(asked) == first > 0
