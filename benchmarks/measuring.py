@@ -55,7 +55,6 @@ class Contender:
     def median(self) -> float:
         return statistics.median(self.milliseconds)
 
-
     def can(self, request: Request) -> bool:
         return request.cannot is None or self.name not in request.cannot
 
