@@ -35,7 +35,6 @@ from admin_app import (
     chooser,
     columns,
     database,
-    downloads,
     exports,
     filter_pages,
     forms,
@@ -53,9 +52,10 @@ from admin_app import (
 from admin_app.actions import action
 from admin_app.cells import CellRoutes
 from admin_app.errors import Forbidden, InvalidRequest, NotFound
+from admin_app.file_routes import FileRoutes
 from admin_app.inspection import Path
-from admin_app.listing import Listing, ListState, Order
 from admin_app.list_routes import ListRoutes
+from admin_app.listing import Listing, ListState, Order
 from admin_app.lookups import LookupRoutes
 from admin_app.options import ModelOptions
 from admin_app.policy import Principal, Reach
@@ -82,7 +82,15 @@ def end_with_request(app: flask.Flask, session: Any) -> None:
         app.teardown_appcontext(lambda error: session.remove())
 
 
-class ModelView(ModelOptions, LookupRoutes, CellRoutes, SavedViewRoutes, ListRoutes, FlaskAdminModelView):
+class ModelView(
+    ModelOptions,
+    LookupRoutes,
+    CellRoutes,
+    FileRoutes,
+    SavedViewRoutes,
+    ListRoutes,
+    FlaskAdminModelView,
+):
     """The pages of one mapped class.
 
     Without any option it lists, shows, creates, edits and deletes rows of any mapped class. The
@@ -624,32 +632,6 @@ class ModelView(ModelOptions, LookupRoutes, CellRoutes, SavedViewRoutes, ListRou
             get_value=self.get_detail_value,
             return_url=page.list_url,
         )
-
-    @expose("/download/")
-    def download(self) -> ResponseReturnValue:
-        """The binary content of one row's ``column`` as a file; ``show`` asks for an image."""
-        key = request.args.get("column", "")
-        _, model = self._requested("view")
-        if not subtypes.for_row(self, model)._may_download(key):
-            raise NotFound("There is no such file here.")
-        is_shown = "show" in request.args
-        return downloads.response(self.get_session(), model, key, is_shown=is_shown)
-
-    def _may_download(self, key: str) -> bool:
-        """Whether some page of this view shows the binary column ``key`` to this visitor."""
-        shown = {name for name, _ in (*self._details_columns, *self._list_columns)}
-        return (
-            downloads.can_be_sent(inspection.columns(self.mapper).get(key))
-            and (key in shown or hasattr(self._edit_form_class, forms.attribute_for(key)))
-            and self.may("view", key)
-        )
-
-    def download_url(self, key: str, instance: Any) -> str | None:
-        """Where the binary column ``key`` of ``instance`` is fetched; None when it may not be."""
-        if not self._may_download(key):
-            return None
-        url: str = self.get_url(".download", id=self.get_pk_value(instance), column=key)
-        return url
 
     @expose("/delete/", methods=("GET", "POST"))
     def delete_view(self) -> ResponseReturnValue:
