@@ -385,8 +385,8 @@ class SheetForm:
 class FacetValue:
     """A value of a facet; ``text`` is short where it stands under a bar, ``words`` never are.
 
-    ``part`` is how long its bar is, in hundredths of the longest. ``url`` is the list with the value
-    chosen, or no longer so; None where no row has it.
+    ``part`` is how long its bar is, in hundredths of the longest. ``url`` is the list with the
+    value chosen, or no longer so; None where no row has it.
     """
 
     text: str
