@@ -213,8 +213,9 @@ def own_row_actions(view: Any) -> list[Any] | None:
     return list(view.get_list_row_actions())
 
 
-def own_type_formatters(formatters: Mapping[type, Any] | None) -> dict[type, Any]:
-    """The type formatters that a host has set, without those that Flask-Admin sets itself."""
+@functools.cache
+def _stock_formatters() -> dict[Any, set[Any]]:
+    """The formatters that Flask-Admin sets, by type."""
     stock: dict[Any, Any] = {}
     for known in (
         typefmt.BASE_FORMATTERS,
@@ -223,6 +224,12 @@ def own_type_formatters(formatters: Mapping[type, Any] | None) -> dict[type, Any
     ):
         for type_, formatter in known.items():
             stock.setdefault(type_, set()).add(formatter)
+    return stock
+
+
+def own_type_formatters(formatters: Mapping[type, Any] | None) -> dict[type, Any]:
+    """The type formatters that a host has set, without those that Flask-Admin sets itself."""
+    stock = _stock_formatters()
     return {t: f for t, f in (formatters or {}).items() if f not in stock.get(t, ())}
 
 
