@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from flask.cli import AppGroup
 
 from admin_app import checks
 from admin_app.accounts import Accounts, random_password
+from admin_app.changes import audit
 from admin_app.database import Base
 from admin_app.errors import WriteRefused
 
@@ -63,6 +65,18 @@ def init_db() -> None:
         Base.metadata.create_all(bind)
     made = sorted(set(Base.metadata.tables) - present)
     click.echo(f"Made {', '.join(made)}." if made else "All tables are there already.")
+
+
+@admin_cli.command("prune-history")
+@click.option(
+    "--older-than", type=click.IntRange(min=1), required=True, metavar="DAYS", help="In days."
+)
+def prune_history(older_than: int) -> None:
+    """Delete what the history holds of changes before that many days."""
+    session = current_app.extensions["admin_app"].session
+    with _told():
+        count = audit.prune(session, dt.datetime.now(dt.UTC) - dt.timedelta(days=older_than))
+    click.echo(f"{count:,} {'change is' if count == 1 else 'changes are'} forgotten.")
 
 
 @admin_cli.command("check")

@@ -6,6 +6,7 @@ is escaped by the template, and what is Markup has been already.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -615,6 +616,7 @@ class DetailsPage:
     sub: str | None = None
     edit_url: str | None = None
     delete_url: str | None = None
+    history_url: str | None = None
     site_url: str | None = None
     own_link: Link | None = None
     """The page with all columns of a row that is of a subclass."""
@@ -728,3 +730,78 @@ class IndexPage:
     @property
     def is_empty(self) -> bool:
         return not any(s.items for s in self.sections)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedValue:
+    """A column with what it held before and after; None where there is no such side."""
+
+    label: str
+    old: Markup | None
+    new: Markup | None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """What was done to one row; ``state`` is what an undo would find (see `undoing.Step`)."""
+
+    id: int
+    kind: str
+    text: str
+    url: str | None
+    columns: list[ChangedValue]
+    state: str = ""
+    current: list[tuple[str, Markup]] = field(default_factory=list)
+    """Columns that somebody changed since, with what they hold now."""
+
+
+@dataclass(slots=True)
+class ChangeSetPage:
+    """``admin/history/change_set.html``"""
+
+    title: str
+    heading: str
+    breadcrumbs: list[Crumb]
+    facts: list[tuple[str, Any]]
+    rows: list[HistoryRow]
+    more_text: str | None = None
+    undo_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One change in the history of a row."""
+
+    when: Markup
+    who: str
+    by: str
+    reason: str | None
+    url: str
+    undo_url: str
+    row: HistoryRow
+
+
+@dataclass(slots=True)
+class RowHistoryPage:
+    """``admin/history/row.html``"""
+
+    title: str
+    heading: str
+    breadcrumbs: list[Crumb]
+    is_gone: bool
+    changes: list[HistoryEntry]
+
+
+@dataclass(slots=True)
+class UndoPage:
+    """``admin/history/undo.html``; ``counts`` are the rows by what an undo would find."""
+
+    title: str
+    heading: str
+    breadcrumbs: list[Crumb]
+    rows: list[HistoryRow]
+    counts: Mapping[str, int]
+    action_url: str
+    cancel_url: str
+    more_text: str | None = None
+    can_submit: bool = True

@@ -26,7 +26,9 @@ from werkzeug.utils import redirect
 
 from admin_app import _flask_admin, accounts, database, inspection, navigation, pages, palette
 from admin_app.accounts import SignIn
+from admin_app.changes import ChangeSetRecord, RowChangeRecord
 from admin_app.errors import AdminError, ConfigurationError, Forbidden
+from admin_app.history import HistoryView
 from admin_app.policy import Policy, Principal
 from admin_app.views import ModelView, end_with_request, scoped
 
@@ -92,6 +94,7 @@ class Admin(FlaskAdmin):
         self.sign_in: SignIn = SIGN_INS[sign_in]() if isinstance(sign_in, str) else sign_in
         self.views_by_model: dict[type[Any], ModelView] = {}
         self._own_tables: set[type[database.Base]] = set()
+        self.history: HistoryView | None = None
         self._missing_tables: dict[type[database.Base], float] = {}
         super().__init__(
             app,
@@ -102,6 +105,8 @@ class Admin(FlaskAdmin):
             csp_nonce_generator=pages.csp_nonce,
             **kwargs,
         )
+        if self.db is not None:
+            self._add_history()
 
     def _init_extension(self) -> None:
         assert self.app is not None
@@ -128,6 +133,18 @@ class Admin(FlaskAdmin):
                 "accounts, pass sign_in=FlaskLogin(…) or another sign-in."
             )
         end_with_request(app, self.db)
+
+    def _add_history(self) -> None:
+        """Give the history its pages; they are not among those of the host's own classes."""
+        self.history = HistoryView(
+            ChangeSetRecord, self.db, "History", endpoint=f"{self.endpoint}_history", url="history"
+        )
+        super().add_view(self.history)
+
+    def keeps_history(self, source: Any) -> bool:
+        """Whether what is written through ``source``, a session, is recorded."""
+        is_own = self.history is not None and scoped(source) is self.db
+        return is_own and self.has_table(RowChangeRecord)
 
     # Registration
 

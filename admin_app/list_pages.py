@@ -78,8 +78,7 @@ def _as_sheet(
         text_of = inspection.identity_text(view.mapper)
         identities = [text_of.decode(text) for text in sheet.rows]
         rows = {
-            text_of.of(row.instance): row
-            for row in listing.rows_of(view.get_session(), identities)
+            text_of.of(row.instance): row for row in listing.rows_of(view.get_session(), identities)
         }
         found = dataclasses.replace(found, rows=[rows[t] for t in sheet.rows if t in rows])
     elif request.args.get("edit") == "1":

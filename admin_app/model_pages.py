@@ -166,6 +166,7 @@ def details_page(view: Any, text: str, model: Any) -> c.DetailsPage:
         list_url=back,
         edit_url=view.url_for("edit", **place) if view.allows("change") else None,
         delete_url=view.url_for("delete", **place) if view.allows("delete") else None,
+        history_url=view.history_url(text),
         site_url=view.get_site_url(row.instance),
         own_link=subtypes.own_link(view, row.instance, "details"),
     )

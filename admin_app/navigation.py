@@ -40,7 +40,7 @@ def _home_url(admin: Any) -> str:
 
 def sections(admin: Any, current: Any = None) -> list[MenuSection]:
     """What the visitor may reach, by category; entries without one come first, unnamed."""
-    loose = MenuSection(None)
+    loose, last = MenuSection(None), MenuSection(None)
     found = [loose]
     for entry in admin.menu():
         if isinstance(entry, MenuCategory):
@@ -48,10 +48,12 @@ def sections(admin: Any, current: Any = None) -> list[MenuSection]:
             if items:
                 found.append(MenuSection(str(entry.name), items))
         elif not (isinstance(entry, MenuView) and entry._view is admin.index_view):
-            loose.items.extend(_item(entry, current))
+            view = getattr(entry, "_view", None)
+            section = last if getattr(view, "stands_last", False) else loose
+            section.items.extend(_item(entry, current))
     for link in admin.menu_links():
         loose.items.extend(_item(link, current))
-    return [s for s in found if s.items]
+    return [s for s in (*found, last) if s.items]
 
 
 def directory(admin: Any) -> list[MenuSection]:

@@ -88,8 +88,15 @@ def message(noun: str, label: str, done: str, url: str | None) -> str:
     return Markup('{} “<a class="link" href="{}">{}</a>” is {}.').format(noun, url, label, done)
 
 
-def _written(answer: tuple[str, str]) -> str:
+def undo_message(said: str, url: str) -> Markup:
+    """``said``, and a link to take back what it tells."""
+    return Markup('{} <a class="link" href="{}">Undo</a>').format(said, url)
+
+
+def _written(answer: tuple[str, str], undo_url: str | None = None) -> str:
     said, url = answer
+    if undo_url is not None:
+        said = undo_message(said, undo_url)
     return json.dumps([said, url, isinstance(said, Markup)])
 
 
@@ -122,11 +129,18 @@ def save(
     is_once = source != "edit" and "admin_answer" not in g
     token_key = key() if is_once and view.keeps_tokens() else None
     try:
-        with changes.change_set(view.get_session(), view.principal(), source) as change_set:
+        with changes.change_set(
+            view.get_session(),
+            view.principal(),
+            source,
+            mapper=view.mapper,
+            is_recorded=view.keeps_history(),
+        ) as change_set:
             if token_key is not None:
                 change_set.claim(token_key)
             write(change_set)
-            told = _written(answer())
+            change_set.record()
+            told = _written(answer(), view.undo_url(change_set.id))
             if token_key is not None:
                 change_set.keep_answer(token_key, told)
     except changes.AlreadySaved as saved:

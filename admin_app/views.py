@@ -825,6 +825,21 @@ class ModelView(
         """Whether the admin has its table of forms that were saved (see `saving`)."""
         return self._is_ours and self.admin.has_table(changes.FormToken)
 
+    def keeps_history(self) -> bool:
+        """Whether what is written here is recorded, so that it can be looked up and undone."""
+        return self._is_ours and self.admin.keeps_history(self.session)
+
+    def undo_url(self, number: int | None) -> str | None:
+        """Where the change set ``number`` is undone; None without one."""
+        if number is None or not self._is_ours:
+            return None
+        url: str = self.admin.history.undo_page_url(number)
+        return url
+
+    def history_url(self, text: str) -> str | None:
+        """Where the history of the row with the identity ``text`` is; None when none is kept."""
+        return self.admin.history.row_url(self, text) if self.keeps_history() else None
+
     def get_save_return_url(self, model: Any, is_created: bool = False) -> str:
         """Where to go after a save: back to the list as it was."""
         return self._return_url()

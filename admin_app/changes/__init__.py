@@ -10,6 +10,7 @@ Audit rows, preview, conflicts and undo belong here as well.
 
 from __future__ import annotations
 
+from admin_app.changes.audit import ChangeSetRecord, RowChangeRecord
 from admin_app.changes.refusals import explain
 from admin_app.changes.sets import (
     TOKEN_LIFE,
@@ -24,7 +25,9 @@ __all__ = [
     "TOKEN_LIFE",
     "AlreadySaved",
     "ChangeSet",
+    "ChangeSetRecord",
     "FormToken",
+    "RowChangeRecord",
     "answer_to",
     "change_set",
     "explain",

@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import exc, orm
 
-from admin_app import constraints
+from admin_app import constraints, inspection
+from admin_app.changes import audit, images
+from admin_app.changes.capture import Kind, Recorder
+from admin_app.changes.images import Image, Key
 from admin_app.changes.refusals import explain
 from admin_app.database import Base
 from admin_app.errors import WriteRefused
@@ -55,6 +58,12 @@ class ChangeSet:
         self.session = session
         self.principal = principal
         self.source = source
+        self.id: int | None = None
+        """Its number in the history, once it is there."""
+        self.label: str | None = None
+        self.about: dict[str, Any] = {}
+        """What the history keeps beside: the arguments of `audit.keep`."""
+        self.recorder: Recorder | None = None
         self._mapper: orm.Mapper[Any] | None = None
 
     def claim(self, key: str) -> None:
@@ -93,6 +102,7 @@ class ChangeSet:
         self._meet_objections(instance, None)
         self.session.add(instance)
         self.session.flush()
+        self._name(instance)
 
     def change(self, instance: Any) -> None:
         """Update ``instance``, whose attributes have been set already."""
@@ -101,6 +111,14 @@ class ChangeSet:
         if changed:
             self._meet_objections(instance, changed)
         self.session.flush()
+        self._name(instance)
+
+    def _name(self, *instances: Any) -> None:
+        """Remember what the rows at hand are called, for the history."""
+        if self.label is None:
+            first = instances[0]
+            with contextlib.suppress(Exception):  # a host's __str__ must not hinder a save
+                self.label = inspection.label(sa.inspect(first).mapper).of(first)
 
     def change_all(
         self, instances: Sequence[Any], told: Callable[[Any, WriteRefused], None]
@@ -118,6 +136,8 @@ class ChangeSet:
         for instance in instances:
             self._mapper = sa.inspect(instance).mapper
         self.session.flush()
+        if instances:
+            self._name(*instances)
 
     def _meet_objections(self, instance: Any, changed: set[str] | None) -> None:
         """Raise WriteRefused with every rule of the table that the row would break, at its field.
@@ -130,6 +150,8 @@ class ChangeSet:
 
     def delete(self, *instances: Any) -> None:
         """Delete ``instances`` in one flush, by the rules of the mapping (cascades included)."""
+        if instances:
+            self._name(*instances)
         at_once = _are_sortable(instances)
         for instance in instances:
             state = sa.inspect(instance)
@@ -139,6 +161,52 @@ class ChangeSet:
             if not at_once:
                 self.session.flush()
         self.session.flush()
+
+    def write_images(
+        self,
+        table: sa.Table,
+        kind: Kind,
+        rows: Sequence[tuple[Key, Image | None]],
+        parameters: Sequence[Mapping[str, Any]],
+        names: Sequence[str] = (),
+    ) -> None:
+        """Write rows of ``table`` as images; ``rows`` are their keys and what they hold now.
+
+        ``parameters`` are made by `images.parameters`, ``names`` the columns of an update.
+        """
+        if not rows:
+            return
+        connection = self.session.connection(bind_arguments={"clause": table})
+        dialect = connection.dialect
+        statement: Any
+        if kind == "insert":
+            statement = images.insertion(table, dialect)
+        elif kind == "update":
+            statement = images.alteration(table, names, dialect)
+        else:
+            statement = images.removal(table, dialect)
+        if self.recorder is None:
+            connection.execute(statement, list(parameters))
+        else:
+            with self.recorder.told(connection, table, kind, rows):
+                connection.execute(statement, list(parameters))
+
+    def record(self) -> None:
+        """Write what was changed so far into the history, once; later changes are not in it."""
+        recorder, self.recorder = self.recorder, None
+        if recorder is None:
+            return
+        self.session.flush()
+        found = recorder.finish()
+        if found:
+            self.id = audit.keep(
+                self.session,
+                found,
+                principal=self.principal,
+                source=self.source,
+                label=self.label,
+                **self.about,
+            )
 
     def explain(self, error: Exception) -> WriteRefused | None:
         """The refusal that ``error`` means to an operator; None when it is no objection to data."""
@@ -160,16 +228,37 @@ def _are_sortable(instances: Sequence[Any]) -> bool:
 
 @contextlib.contextmanager
 def change_set(
-    session: AnySession, principal: Principal | None = None, source: str = ""
+    session: AnySession,
+    principal: Principal | None = None,
+    source: str = "",
+    *,
+    mapper: orm.Mapper[Any] | None = None,
+    is_recorded: bool = False,
+    request_id: str | None = None,
+    reason: str | None = None,
+    undoes_id: int | None = None,
 ) -> Iterator[ChangeSet]:
     """A block whose writes are committed together at its end, or not at all.
+
+    ``is_recorded`` writes the history of every row that changed into the same transaction (see
+    `audit`); ``mapper`` is the class that the writes are about.
 
     Raises WriteRefused when the database refuses; any other error comes through unchanged. In both
     cases the session has been rolled back.
     """
     changes = ChangeSet(session, principal, source)
+    changes.about = {
+        "model": getattr(mapper.local_table, "key", None) if mapper is not None else None,
+        "request_id": request_id,
+        "reason": reason,
+        "undoes_id": undoes_id,
+    }
+    recorder = changes.recorder = _recorder(session, mapper) if is_recorded else None
     try:
         yield changes
+        changes.record()
+        if recorder is not None:
+            recorder.close()
         session.commit()
     except Exception as error:
         session.rollback()
@@ -180,3 +269,14 @@ def change_set(
     except BaseException:
         session.rollback()
         raise
+    finally:
+        if recorder is not None:
+            recorder.close()
+
+
+def _recorder(session: AnySession, mapper: orm.Mapper[Any] | None) -> Recorder:
+    own = session() if isinstance(session, orm.scoped_session) else session
+    recorder = Recorder(own)
+    if mapper is not None:
+        recorder.listen_to(own.connection(bind_arguments={"mapper": mapper}))
+    return recorder

@@ -128,9 +128,7 @@ class Listing:
         statement = self._with_extras(self.ordered(self.asked(state), state.order))
         return statement.limit(state.page_size + 1).offset(state.page * state.page_size)
 
-    def ordered(
-        self, statement: Statement, order: Sequence[Order], dialect: str = ""
-    ) -> Statement:
+    def ordered(self, statement: Statement, order: Sequence[Order], dialect: str = "") -> Statement:
         """``statement`` in ``order``, or in the default order, made total by the primary key."""
         orders = order or self.default_order
         return ordering(self.mapper, orders, self.sortable, dialect).applied(statement)

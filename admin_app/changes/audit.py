@@ -1,0 +1,145 @@
+"""The history: what each change set did to each row, in the admin's own tables."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from admin_app.changes.capture import RowChange
+from admin_app.database import Base
+from admin_app.policy import Principal
+
+BigKey = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+ROWS_AT_ONCE = 1_000
+LONGEST = 255
+
+
+class ChangeSetRecord(Base):
+    """One transaction of the admin: who, when, by which page or action."""
+
+    __tablename__ = "admin_change_set"
+
+    id: orm.Mapped[int] = orm.mapped_column(BigKey, primary_key=True)
+    at: orm.Mapped[dt.datetime] = orm.mapped_column(sa.DateTime(timezone=True), index=True)
+    actor_id: orm.Mapped[str | None] = orm.mapped_column(sa.String(LONGEST), index=True)
+    actor: orm.Mapped[str | None] = orm.mapped_column(sa.String(LONGEST))
+    source: orm.Mapped[str] = orm.mapped_column(sa.String(80))
+    model: orm.Mapped[str | None] = orm.mapped_column(sa.String(LONGEST))
+    label: orm.Mapped[str | None] = orm.mapped_column(sa.String(LONGEST))
+    row_count: orm.Mapped[int]
+    request_id: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
+    reason: orm.Mapped[str | None] = orm.mapped_column(sa.Text)
+    undoes_id: orm.Mapped[int | None] = orm.mapped_column(
+        BigKey, sa.ForeignKey("admin_change_set.id"), index=True
+    )
+
+    rows: orm.Mapped[list[RowChangeRecord]] = orm.relationship(
+        back_populates="change_set", order_by="RowChangeRecord.id", passive_deletes=True
+    )
+    undoes: orm.Mapped[ChangeSetRecord | None] = orm.relationship(remote_side="ChangeSetRecord.id")
+
+    def __str__(self) -> str:
+        return f"Change {self.id}"
+
+
+class RowChangeRecord(Base):
+    """One row of one table, as it was before a change set and as it was after.
+
+    ``old`` and ``new`` are images (see `images`); of an update they hold only the columns that
+    differ. ``key`` is `images.key_text`, or a digest of it where that is long.
+    """
+
+    __tablename__ = "admin_row_change"
+
+    id: orm.Mapped[int] = orm.mapped_column(BigKey, primary_key=True)
+    change_set_id: orm.Mapped[int] = orm.mapped_column(
+        BigKey, sa.ForeignKey("admin_change_set.id", ondelete="CASCADE"), index=True
+    )
+    table_name: orm.Mapped[str] = orm.mapped_column(sa.String(LONGEST))
+    key: orm.Mapped[str] = orm.mapped_column(sa.String(LONGEST))
+    kind: orm.Mapped[str] = orm.mapped_column(sa.String(6))
+    old: orm.Mapped[Any] = orm.mapped_column(sa.JSON(none_as_null=True), nullable=True)
+    new: orm.Mapped[Any] = orm.mapped_column(sa.JSON(none_as_null=True), nullable=True)
+
+    change_set: orm.Mapped[ChangeSetRecord] = orm.relationship(back_populates="rows")
+
+    __table_args__ = (sa.Index("ix_admin_row_change_table_name_key", "table_name", "key"),)
+
+
+def kept_key(text: str) -> str:
+    """The key of a row as the history's index holds it."""
+    if len(text) <= LONGEST:
+        return text
+    return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def keep(
+    session: orm.Session | orm.scoped_session[Any],
+    changes: Sequence[RowChange],
+    *,
+    principal: Principal | None,
+    source: str,
+    model: str | None = None,
+    label: str | None = None,
+    request_id: str | None = None,
+    reason: str | None = None,
+    undoes_id: int | None = None,
+) -> int:
+    """Write ``changes`` into the history within the transaction of ``session``; the set's id."""
+    statement = sa.insert(ChangeSetRecord).values(
+        at=dt.datetime.now(dt.UTC),
+        actor_id=_cut(principal.id if principal else None),
+        actor=_cut(principal.label if principal else None),
+        source=source[:80],
+        model=_cut(model),
+        label=_cut(label),
+        row_count=len(changes),
+        request_id=request_id,
+        reason=reason,
+        undoes_id=undoes_id,
+    )
+    number: int = session.execute(statement).inserted_primary_key[0]  # type: ignore[attr-defined]
+    for start in range(0, len(changes), ROWS_AT_ONCE):
+        session.execute(
+            sa.insert(RowChangeRecord.__table__),  # type: ignore[arg-type]
+            [
+                {
+                    "change_set_id": number,
+                    "table_name": change.table.key,
+                    "key": kept_key(change.key_text),
+                    "kind": change.kind,
+                    "old": change.old,
+                    "new": change.new,
+                }
+                for change in changes[start : start + ROWS_AT_ONCE]
+            ],
+        )
+    return number
+
+
+def _cut(text: str | None) -> str | None:
+    return text if text is None else text[:LONGEST]
+
+
+def prune(session: orm.Session | orm.scoped_session[Any], before: dt.datetime) -> int:
+    """Delete the change sets of before ``before`` with their rows, and commit; their number."""
+    old = sa.select(ChangeSetRecord.id).where(ChangeSetRecord.at < before)
+    quiet = {"synchronize_session": False}
+    session.execute(
+        sa.update(ChangeSetRecord).where(ChangeSetRecord.undoes_id.in_(old)).values(undoes_id=None),
+        execution_options=quiet,
+    )
+    session.execute(
+        sa.delete(RowChangeRecord).where(RowChangeRecord.change_set_id.in_(old)),
+        execution_options=quiet,
+    )
+    count: int = session.execute(  # type: ignore[attr-defined]
+        sa.delete(ChangeSetRecord).where(ChangeSetRecord.at < before), execution_options=quiet
+    ).rowcount
+    session.commit()
+    return count

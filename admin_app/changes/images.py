@@ -1,0 +1,356 @@
+"""Rows as they are stored, read from the database and written back without going through a type.
+
+An image maps the names of a table's columns to JSON values, made from what the database says and
+not from what Python would make of it: so a type of the application is never asked, a pickle never
+read, and nothing is rounded. PostgreSQL writes every type as text and reads it back; SQLite's five
+kinds of value are what they are.
+
+- text, whole numbers, finite floats, booleans, NULL: as JSON has them
+- ``{"bytes": base64}``; above `KEPT_BYTES` only ``{"sha256": hex, "size": n}``
+- ``{"secret": hex}``: a secret, of which only a digest is kept
+- ``{"float": "inf"}``, ``{"decimal": …}``, ``{"date": …}``, ``{"datetime": …}``, ``{"time": …}``,
+  ``{"seconds": …}``: what other databases' drivers give
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime as dt
+import decimal
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import NullType
+
+from admin_app import inspection
+
+KEPT_BYTES = 1_000_000
+"""Binary content up to this size is kept in the history; of larger only its digest."""
+
+ROWS_AT_ONCE = 1_000
+
+Image = dict[str, Any]
+Key = tuple[Any, ...]
+
+
+class AsItIs(sa.types.UserDefinedType[Any]):
+    """The type of a parameter that is handed to the driver unchanged, whatever the column is."""
+
+    cache_ok = True
+
+
+class Unrestorable(Exception):
+    """A value of which the history holds only a digest, so that it cannot be written back."""
+
+
+def key_columns(table: sa.Table) -> list[sa.Column[Any]]:
+    """What tells the rows of ``table`` apart: the primary key, else all columns together."""
+    return list(table.primary_key.columns) or list(table.columns)
+
+
+def key_text(image: Mapping[str, Any], table: sa.Table) -> str:
+    """The key of a row as the history keeps it: a JSON list."""
+    return json.dumps([image[c.name] for c in key_columns(table)], ensure_ascii=False)
+
+
+def stored(
+    column: sa.Column[Any], dialect: sa.Dialect, source: sa.ColumnElement[Any] | None = None
+) -> sa.ColumnElement[Any]:
+    """The expression that reads ``column`` as its image is made of it.
+
+    ``source`` is what it reads instead: another expression of the same type.
+    """
+    type_ = inspection.stored_type(column.type)
+    source = column if source is None else source
+    if isinstance(type_, inspection.BINARY):
+        return sa.type_coerce(source, sa.LargeBinary()).label(column.name)
+    plain = sa.type_coerce(source, NullType())
+    if dialect.name != "postgresql" or isinstance(type_, sa.Boolean | sa.Integer):
+        return plain.label(column.name)
+    if isinstance(type_, sa.DateTime) and type_.timezone:
+        # One moment has one text, whatever the time zone of the connection.
+        at_utc = plain.op("AT TIME ZONE")(sa.literal_column("'UTC'"))
+        return (sa.cast(at_utc, sa.Text()) + sa.literal_column("'+00'")).label(column.name)
+    return sa.cast(plain, sa.Text()).label(column.name)
+
+
+def encoded(value: Any, column: sa.Column[Any]) -> Any:
+    """``value``, read as `stored` reads it, as JSON."""
+    if value is None:
+        return None
+    if inspection.is_secret(column.name):
+        return {"secret": hashlib.sha256(repr(value).encode("utf-8", "replace")).hexdigest()}
+    if isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {"float": repr(value)}
+    if isinstance(value, bytes | bytearray | memoryview):
+        content = bytes(value)
+        if len(content) > KEPT_BYTES:
+            return {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
+        return {"bytes": base64.b64encode(content).decode("ascii")}
+    if isinstance(value, decimal.Decimal):
+        return {"decimal": str(value)}
+    if isinstance(value, dt.datetime):
+        return {"datetime": value.isoformat()}
+    if isinstance(value, dt.date):
+        return {"date": value.isoformat()}
+    if isinstance(value, dt.time):
+        return {"time": value.isoformat()}
+    if isinstance(value, dt.timedelta):
+        return {"seconds": str(value.total_seconds())}
+    return str(value)
+
+
+def decoded(value: Any) -> Any:
+    """The plain value that an image holds; `Unrestorable` where it is only a digest."""
+    if not isinstance(value, dict):
+        return value
+    match value:
+        case {"bytes": str(text)}:
+            try:
+                return base64.b64decode(text, validate=True)
+            except binascii.Error as error:
+                raise Unrestorable from error
+        case {"float": str(text)}:
+            return float(text)
+        case {"decimal": str(text)}:
+            return decimal.Decimal(text)
+        case {"datetime": str(text)}:
+            return dt.datetime.fromisoformat(text)
+        case {"date": str(text)}:
+            return dt.date.fromisoformat(text)
+        case {"time": str(text)}:
+            return dt.time.fromisoformat(text)
+        case {"seconds": str(text)}:
+            return dt.timedelta(seconds=float(text))
+    raise Unrestorable
+
+
+def bound(column: sa.Column[Any], value: Any, dialect: sa.Dialect) -> sa.ColumnElement[Any]:
+    """An expression for the value of an image, to be compared with ``column`` or written to it.
+
+    `Unrestorable` where the image holds only a digest.
+    """
+    plain = decoded(value)
+    if plain is None:
+        return sa.null()
+    if isinstance(plain, bytes):
+        return sa.literal(plain, sa.LargeBinary())
+    if dialect.name == "postgresql" and isinstance(plain, str):
+        return _from_text(plain, column)
+    return sa.literal(plain, AsItIs())
+
+
+def _from_text(text: str, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    """What PostgreSQL reads from ``text`` as a value of ``column``."""
+    type_ = column.type
+    literal = sa.literal(text, sa.Text())
+    if isinstance(inspection.stored_type(type_), NullType):
+        # A literal without a type becomes whatever the column is.
+        return sa.literal(text, AsItIs())
+    cast = sa.cast(sa.cast(literal, sa.Text()), _declared(type_))
+    return sa.type_coerce(cast, NullType())
+
+
+def _declared(type_: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
+    """The type as the database knows it: under a decorator, and without a length to cut to."""
+    while inspection.is_decorated(type_):
+        type_ = type_.impl_instance
+    if isinstance(type_, sa.Enum) and not type_.native_enum:
+        return sa.Text()
+    if isinstance(type_, sa.String) and not isinstance(type_, sa.Enum | postgresql.CITEXT):
+        # A cast to VARCHAR(3) would cut in silence; the column itself objects.
+        return sa.Text()
+    return type_
+
+
+def read(
+    connection: sa.Connection, table: sa.Table, where: Sequence[sa.ColumnElement[bool]], lock: bool
+) -> list[Image]:
+    """The images of the rows of ``table`` that meet ``where``; ``lock`` holds them."""
+    statement = sa.select(*(stored(c, connection.dialect) for c in table.columns))
+    statement = statement.select_from(table).where(*where)
+    return _images(connection, table, statement, lock, None)
+
+
+def read_matching(
+    connection: sa.Connection,
+    table: sa.Table,
+    criterion: sa.ColumnElement[bool] | None,
+    parameters: Mapping[str, Any],
+) -> list[Image]:
+    """The images, locked, of the rows that a statement with this WHERE is about to change."""
+    statement = sa.select(*(stored(c, connection.dialect) for c in table.columns))
+    statement = statement.select_from(table)
+    if criterion is not None:
+        statement = statement.where(criterion)
+    return _images(connection, table, statement, True, parameters)
+
+
+def _images(
+    connection: sa.Connection,
+    table: sa.Table,
+    statement: sa.Select[Any],
+    lock: bool,
+    parameters: Mapping[str, Any] | None,
+) -> list[Image]:
+    if lock:
+        statement = statement.with_for_update(of=table)
+    columns = list(table.columns)
+    rows = connection.execute(statement, dict(parameters or {}))
+    return [
+        {c.name: encoded(value, c) for c, value in zip(columns, row, strict=True)} for row in rows
+    ]
+
+
+def having(
+    table: sa.Table, keys: Iterable[Key], dialect: sa.Dialect
+) -> Iterator[sa.ColumnElement[bool]]:
+    """Criteria that together find the rows with ``keys`` (parts as in images), in portions."""
+    columns = key_columns(table)
+    found = list(keys)
+    for start in range(0, len(found), ROWS_AT_ONCE):
+        portion = found[start : start + ROWS_AT_ONCE]
+        if len(columns) == 1:
+            column = columns[0]
+            plain = sa.type_coerce(column, NullType())
+            yield plain.in_([bound(column, key[0], dialect) for key in portion])
+        else:
+            yield sa.or_(*(sa.and_(*_equal(columns, key, dialect)) for key in portion))
+
+
+def _equal(
+    columns: Sequence[sa.Column[Any]], key: Key, dialect: sa.Dialect
+) -> Iterator[sa.ColumnElement[bool]]:
+    for column, value in zip(columns, key, strict=True):
+        plain = sa.type_coerce(column, NullType())
+        yield plain.is_(None) if value is None else plain == bound(column, value, dialect)
+
+
+def key_of(image: Mapping[str, Any], table: sa.Table) -> Key:
+    """The key of an image, hashable."""
+    return tuple(_hashable(image[c.name]) for c in key_columns(table))
+
+
+def _hashable(value: Any) -> Any:
+    return value if not isinstance(value, dict) else _Frozen(value)
+
+
+class _Frozen(dict[str, Any]):
+    """A part of a key that is a dictionary, which must be found again in another."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(sorted(self.items())))
+
+
+def pointing(
+    pairs: Sequence[tuple[sa.Column[Any], sa.Column[Any]]],
+    parents: Iterable[Mapping[str, Any]],
+    dialect: sa.Dialect,
+) -> sa.ColumnElement[bool]:
+    """That a row points at one of ``parents``; ``pairs`` are its columns and those pointed at."""
+    if len(pairs) == 1:
+        local, remote = pairs[0]
+        values = [bound(local, p[remote.name], dialect) for p in parents]
+        return sa.type_coerce(local, NullType()).in_(values)
+    return sa.or_(
+        *(
+            sa.and_(
+                *(
+                    sa.type_coerce(local, NullType()) == bound(local, parent[remote.name], dialect)
+                    for local, remote in pairs
+                )
+            )
+            for parent in parents
+        )
+    )
+
+
+def writable(table: sa.Table) -> list[sa.Column[Any]]:
+    """The columns of ``table`` that a statement may give values to."""
+    return [c for c in table.columns if c.computed is None]
+
+
+def insertion(table: sa.Table, dialect: sa.Dialect) -> sa.Insert:
+    """An INSERT of whole images; its parameters are made by `parameters`."""
+    return sa.insert(table).values({c.name: _slot(c, c.name, dialect) for c in writable(table)})
+
+
+def alteration(table: sa.Table, names: Sequence[str], dialect: sa.Dialect) -> sa.Update:
+    """An UPDATE of the columns ``names`` of the row that a key names."""
+    columns = [c for c in writable(table) if c.name in names]
+    values = {c.name: _slot(c, c.name, dialect) for c in columns}
+    return sa.update(table).where(*_key_slots(table, dialect)).values(values)
+
+
+def removal(table: sa.Table, dialect: sa.Dialect) -> sa.Delete:
+    """A DELETE of the row that a key names."""
+    return sa.delete(table).where(*_key_slots(table, dialect))
+
+
+def parameters(table: sa.Table, image: Mapping[str, Any], key: Key | None = None) -> dict[str, Any]:
+    """The parameters of these statements; `Unrestorable` where the image holds only a digest."""
+    found = {_slot_name(c.name): decoded(image[c.name]) for c in table.columns if c.name in image}
+    if key is not None:
+        for column, value in zip(key_columns(table), key, strict=True):
+            found[_slot_name(column.name, "key_")] = decoded(value)
+    return found
+
+
+def _slot_name(name: str, prefix: str = "new_") -> str:
+    # The names of columns are kept by SQLAlchemy for parameters of its own.
+    return prefix + name
+
+
+def _slot(column: sa.Column[Any], name: str, dialect: sa.Dialect, prefix: str = "new_") -> Any:
+    """A parameter for a value of ``column`` as an image holds it."""
+    slot = _slot_name(name, prefix)
+    type_ = inspection.stored_type(column.type)
+    if isinstance(type_, inspection.BINARY):
+        return sa.bindparam(slot, type_=sa.LargeBinary())
+    is_text = not isinstance(type_, sa.Boolean | sa.Integer | NullType)
+    if dialect.name == "postgresql" and is_text:
+        text = sa.cast(sa.bindparam(slot, type_=sa.Text()), sa.Text())
+        return sa.type_coerce(sa.cast(text, _declared(column.type)), NullType())
+    return sa.bindparam(slot, type_=AsItIs())
+
+
+def _key_slots(table: sa.Table, dialect: sa.Dialect) -> list[sa.ColumnElement[bool]]:
+    criteria = []
+    for column in key_columns(table):
+        slot = _slot(column, column.name, dialect, "key_")
+        plain = sa.type_coerce(column, NullType())
+        criteria.append(plain == slot if not column.nullable else plain.is_not_distinct_from(slot))
+    return criteria
+
+
+def key_text_of(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> str:
+    """The key of a row, perhaps one that is gone, from its ``values`` as the mapping has them."""
+    columns = key_columns(table)
+    dialect = connection.dialect
+    if dialect.name != "postgresql":
+        found = [_processed(c, values[c.name], dialect) for c in columns]
+    else:
+        statement = sa.select(*(_stored_literal(c, values[c.name], dialect) for c in columns))
+        found = list(connection.execute(statement).one())
+    image = {c.name: encoded(v, c) for c, v in zip(columns, found, strict=True)}
+    return key_text(image, table)
+
+
+def _processed(column: sa.Column[Any], value: Any, dialect: sa.Dialect) -> Any:
+    process = column.type.dialect_impl(dialect).bind_processor(dialect)
+    return value if process is None or value is None else process(value)
+
+
+def _stored_literal(
+    column: sa.Column[Any], value: Any, dialect: sa.Dialect
+) -> sa.ColumnElement[Any]:
+    typed = sa.cast(sa.literal(value, column.type), _declared(column.type))
+    return stored(sa.Column(column.name, column.type), dialect, typed)

@@ -1,0 +1,493 @@
+"""The pages of what was changed: by whom, in which rows, from what to what, and the way back.
+
+The list of change sets is an ordinary list of the admin, so it is filtered, searched and exported
+like any other. A change set's page shows its rows as far as the visitor may see them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import flask
+import sqlalchemy as sa
+from flask import request
+from flask.typing import ResponseReturnValue
+from flask_admin.base import expose
+from markupsafe import Markup, escape
+from sqlalchemy import orm
+from werkzeug.utils import redirect
+
+from admin_app import changes, database, inspection, rendering, saving
+from admin_app import contexts as c
+from admin_app.changes import audit, images, undoing
+from admin_app.changes.audit import ChangeSetRecord, RowChangeRecord
+from admin_app.changes.undoing import Step
+from admin_app.errors import Forbidden, NotFound, WriteRefused
+from admin_app.navigation import breadcrumbs
+from admin_app.views import ModelView
+
+SHOWN_ROWS = 200
+"""Rows of one change set, or changes of one row, that a page shows."""
+
+SECRET = Markup('<span class="none">••••••</span>')
+
+COMPARED = 20_000
+"""Characters of a text up to which its differences are found word by word."""
+
+_moment = rendering.by_type(sa.DateTime(timezone=True), is_cut=False)
+
+_SOURCES = {
+    "create": "New row",
+    "edit": "Form",
+    "delete": "Delete",
+    "cells": "Cells of the list",
+    "undo": "Undo",
+}
+_KINDS = {"insert": "created", "update": "changed", "delete": "deleted"}
+_RIGHTS = {"insert": "delete", "update": "change", "delete": "add"}
+"""What somebody must be allowed to do to a row in order to undo what was done to it."""
+
+
+class HistoryView(ModelView):
+    """The history of the whole site, as a list of change sets."""
+
+    stands_last = True
+    """The menu has it after everything of the host's own."""
+    can_create = can_edit = can_delete = False
+    column_list = ("at", "actor", "source", "model", "label", "row_count", "reason")
+    column_labels = {
+        "at": "When",
+        "actor": "Who",
+        "source": "By",
+        "model": "What",
+        "label": "Row",
+        "row_count": "Rows",
+    }
+    column_default_sort = ("id", True)
+    column_searchable_list = ("actor", "label", "reason")
+    column_display_actions = False
+    description = "Every change made here, and the way to undo it."
+
+    def is_accessible(self) -> bool:
+        return self.may("view") and bool(self.admin.has_table(ChangeSetRecord))
+
+    def is_visible(self) -> bool:
+        return True
+
+    @property
+    def column_formatters(self) -> dict[str, Any]:  # type: ignore[override]
+        return {
+            "source": lambda v, context, record, name: _SOURCES.get(record.source, record.source),
+            "model": lambda v, context, record, name: self._noun(record.model),
+        }
+
+    def views_by_table(self) -> dict[str, Any]:
+        """The view of each table that a mapped class of the site has."""
+        found: dict[str, Any] = {}
+        for view in self.admin.views_by_model.values():
+            for table in view.mapper.tables:
+                if table is view.mapper.local_table or table.key not in found:
+                    found[table.key] = view
+        return found
+
+    def _noun(self, table_name: str | None) -> str | None:
+        view = self.views_by_table().get(table_name or "")
+        return table_name and (str(view.name) if view is not None else inspection.words(table_name))
+
+    def tables(self) -> dict[str, sa.Table]:
+        """Every table of the metadata that the site's classes are mapped in."""
+        found: dict[str, sa.Table] = {}
+        for view in self.admin.views_by_model.values():
+            metadata = getattr(view.mapper.local_table, "metadata", None)
+            if metadata is not None:
+                found.update(metadata.tables)
+        return found
+
+    @expose("/details/")
+    def details_view(self) -> ResponseReturnValue:
+        """One change set with its rows."""
+        _, record = self._requested("view")
+        return self._page(record)
+
+    def _page(self, record: ChangeSetRecord, status: int = 200) -> ResponseReturnValue:
+        rows = _rows_of(self.get_session(), record, SHOWN_ROWS)
+        shown = [r for r in map(_Reader(self).change, rows) if r is not None]
+        html = self.render("admin/history/change_set.html", page=_set_page(self, record, shown))
+        return html, status
+
+    @expose("/row/")
+    def row_view(self) -> ResponseReturnValue:
+        """What was done to one row: ``of`` names its view, ``id`` its key."""
+        view = next(
+            (v for v in self.admin.views_by_model.values() if v.endpoint == request.args.get("of")),
+            None,
+        )
+        if view is None or not view.may("view") or not view.is_accessible():
+            raise NotFound("There is no such page.")
+        text = request.args.get("id", "")
+        identity = inspection.identity_text(view.mapper).decode(text)
+        instance = view.get_one(text)
+        if instance is None and _is_narrowed(view):
+            raise NotFound(f"There is no {view.singular.lower()} “{inspection.shorten(text)}”.")
+        found = _of_row(self.get_session(), view.mapper, identity)
+        reader = _Reader(self)
+        shown = [(r.change_set, s) for r in found if (s := reader.change(r)) is not None]
+        html: str = self.render(
+            "admin/history/row.html", page=_row_page(self, view, text, instance, shown)
+        )
+        return html
+
+    @expose("/undo/", methods=("GET", "POST"))
+    def undo_view(self) -> ResponseReturnValue:
+        """GET shows what an undo would do, POST does it."""
+        if request.method == "POST":
+            database.begin_write(self.get_session(), self.mapper)
+        _, record = self._requested("view")
+        rows = _rows_of(self.get_session(), record, None)
+        self._require_rights(rows)
+        lock = request.method == "POST"
+        steps = undoing.plan(self.get_session(), rows, self.tables(), lock=lock)
+        if request.method == "GET":
+            html: str = self.render("admin/history/undo.html", page=_undo_page(self, record, steps))
+            return html
+        return self._undo(record, steps)
+
+    def _require_rights(self, rows: Sequence[RowChangeRecord]) -> None:
+        views = self.views_by_table()
+        for name, kind in sorted({(r.table_name, r.kind) for r in rows}):
+            view = views.get(name)
+            if view is not None and not (view.is_accessible() and view.allows(_RIGHTS[kind])):
+                raise Forbidden(
+                    f"You may not undo this: it would {_RIGHTS[kind]} rows of {view.name}."
+                )
+        for view in {v for v in views.values() if _is_narrowed(v)}:
+            own = [r for r in rows if views.get(r.table_name) is view]
+            if own and not _all_in_reach(view, own):
+                raise Forbidden(
+                    f"You may not undo this: it concerns {view.name} out of your reach."
+                )
+
+    def _undo(self, record: ChangeSetRecord, steps: Sequence[Step]) -> ResponseReturnValue:
+        chosen = {int(t) for t in request.form.getlist("overwrite") if t.isascii() and t.isdigit()}
+        number, label = record.id, record.label
+        try:
+            with changes.change_set(
+                self.get_session(),
+                self.principal(),
+                "undo",
+                mapper=self.mapper,
+                is_recorded=True,
+                undoes_id=number,
+            ) as change_set:
+                change_set.label = label
+                count = undoing.apply(change_set, steps, chosen)
+        except WriteRefused as refusal:
+            flask.flash(f"Nothing was undone. {refusal.sentence}", "error")
+            return redirect(flask.url_for(f"{self.endpoint}.undo_view", id=number), 303)
+        done = change_set.id
+        if done is None:
+            flask.flash("There was nothing left to undo.", "warning")
+            return redirect(self.get_url(".details_view", id=number), 303)
+        flask.flash(
+            saving.undo_message(f"{_rows(count)} undone.", self.undo_page_url(done)), "success"
+        )
+        return redirect(self.get_url(".details_view", id=done), 303)
+
+    def undo_page_url(self, number: int) -> str:
+        """Where a change set is undone."""
+        url: str = flask.url_for(f"{self.endpoint}.undo_view", id=number)
+        return url
+
+    def row_url(self, view: Any, text: str) -> str:
+        """Where the history of the row with the identity ``text`` of ``view`` is."""
+        url: str = flask.url_for(f"{self.endpoint}.row_view", of=view.endpoint, id=text)
+        return url
+
+
+def _rows(count: int) -> str:
+    return "One row is" if count == 1 else f"{count:,} rows are"
+
+
+def _is_narrowed(view: Any) -> bool:
+    listing = view.get_listing()
+    return listing.scope is not None or bool(listing.criteria)
+
+
+def _all_in_reach(view: Any, rows: Sequence[RowChangeRecord]) -> bool:
+    """Whether every row that is still there is one that the visitor may change."""
+    table = view.mapper.local_table
+    session = view.get_session()
+    connection = session.connection(bind_arguments={"mapper": view.mapper})
+    keys = [undoing.key_of(r, table) for r in rows if r.table_name == table.key]
+    reach = view.get_listing("change").base().with_only_columns(*table.primary_key.columns)
+    for criterion in images.having(table, keys, connection.dialect):
+        there = sa.select(sa.func.count()).select_from(table).where(criterion)
+        inside = sa.select(sa.func.count()).select_from(reach.where(criterion).subquery())
+        if session.scalar(there) != session.scalar(inside):
+            return False
+    return True
+
+
+def _rows_of(session: Any, record: ChangeSetRecord, limit: int | None) -> Sequence[RowChangeRecord]:
+    statement = (
+        sa.select(RowChangeRecord)
+        .where(RowChangeRecord.change_set_id == record.id)
+        .order_by(RowChangeRecord.id)
+        .limit(limit)
+    )
+    return list(session.scalars(statement))
+
+
+def _of_row(
+    session: Any, mapper: orm.Mapper[Any], identity: Sequence[Any]
+) -> Sequence[RowChangeRecord]:
+    """The newest changes of one row, in every table that it has a part in."""
+    connection = session.connection(bind_arguments={"mapper": mapper})
+    criteria = []
+    for table in mapper.tables:
+        if not isinstance(table, sa.Table):
+            continue
+        values = dict(zip((k.name for k in table.primary_key.columns), identity, strict=False))
+        key = audit.kept_key(images.key_text_of(connection, table, values))
+        criteria.append(
+            sa.and_(RowChangeRecord.table_name == table.key, RowChangeRecord.key == key)
+        )
+    statement = (
+        sa.select(RowChangeRecord)
+        .where(sa.or_(*criteria))
+        .options(orm.joinedload(RowChangeRecord.change_set))
+        .order_by(RowChangeRecord.id.desc())
+        .limit(SHOWN_ROWS)
+    )
+    return list(session.scalars(statement))
+
+
+class _Reader:
+    """Turns records into what a page shows, as far as the visitor may see it."""
+
+    def __init__(self, history: HistoryView) -> None:
+        self.history = history
+        self.views = history.views_by_table()
+        self.tables = history.tables()
+
+    def change(self, record: RowChangeRecord, step: Step | None = None) -> c.HistoryRow | None:
+        view = self.views.get(record.table_name)
+        if not self._may_see(record.table_name):
+            return None
+        text = _identity(record)
+        noun = view.singular if view is not None else inspection.words(record.table_name)
+        link = None
+        if view is not None and text is not None and record.kind != "delete":
+            link = view.url_for("details" if view.can_view_details else "edit", id=text)
+        return c.HistoryRow(
+            id=record.id,
+            kind=_KINDS[record.kind],
+            text=f"{noun} {text}" if text is not None else noun,
+            url=link,
+            columns=list(self._columns(record, view)),
+            state=step.state if step is not None else "",
+            current=[
+                (self._label(view, record.table_name, name), _shown(step.current[name]))
+                for name in step.differing
+            ]
+            if step is not None and step.current is not None
+            else [],
+        )
+
+    def _may_see(self, table_name: str) -> bool:
+        """Whether the visitor may see the class of a table; of a table between, both its ends."""
+        view = self.views.get(table_name)
+        if view is not None:
+            return bool(view.may("view") and view.is_accessible())
+        table = self.tables.get(table_name)
+        if table is None or not table.foreign_keys:
+            return False
+        ends = {constraint.referred_table.key for constraint in table.foreign_key_constraints}
+        return table_name not in ends and all(
+            end in self.views and self._may_see(end) for end in ends
+        )
+
+    def _columns(self, record: RowChangeRecord, view: Any) -> Iterator[c.ChangedValue]:
+        old, new = record.old or {}, record.new or {}
+        for name in new or old:
+            if view is not None and not self._may_read(view, record.table_name, name):
+                continue
+            before, after = old.get(name), new.get(name)
+            if record.kind != "update" and before is None and after is None:
+                continue
+            yield c.ChangedValue(
+                self._label(view, record.table_name, name), *_difference(before, after, record.kind)
+            )
+
+    def _attribute(self, view: Any, table_name: str, name: str) -> str | None:
+        table = self.tables.get(table_name)
+        if view is None or table is None or name not in table.columns:
+            return None
+        return inspection.key_of(view.mapper, table.columns[name])
+
+    def _may_read(self, view: Any, table_name: str, name: str) -> bool:
+        key = self._attribute(view, table_name, name)
+        return bool(view.may("view", key or name))
+
+    def _label(self, view: Any, table_name: str, name: str) -> str:
+        key = self._attribute(view, table_name, name)
+        return str(view.get_column_name(key)) if key is not None else inspection.words(name)
+
+
+def _identity(record: RowChangeRecord) -> str | None:
+    """The key of a record as URLs write it; None where it is kept only as a digest."""
+    if not record.key.startswith("["):
+        return None
+    parts = json.loads(record.key)
+    if any(isinstance(p, dict) for p in parts):
+        return None
+    escaped = (".n" if p is None else str(p).replace(".", "..").replace(",", ".,") for p in parts)
+    return ",".join(escaped)
+
+
+def _difference(old: Any, new: Any, kind: str) -> tuple[Any, Any]:
+    if kind == "insert":
+        return None, _shown(new)
+    if kind == "delete":
+        return _shown(old), None
+    if isinstance(old, str) and isinstance(new, str) and max(len(old), len(new)) > rendering.CUT:
+        return _marked(old, new)
+    return _shown(old), _shown(new)
+
+
+def _marked(old: str, new: str) -> tuple[Markup, Markup]:
+    """Two long texts with the words marked in which they differ."""
+    if max(len(old), len(new)) > COMPARED:
+        return rendering.text(old), rendering.text(new)
+    before, after = re.findall(r"\s+|\S+", old), re.findall(r"\s+|\S+", new)
+    left, right = Markup(), Markup()
+    for kind, a, b, x, y in difflib.SequenceMatcher(None, before, after, False).get_opcodes():
+        gone, come = escape("".join(before[a:b])), escape("".join(after[x:y]))
+        left += gone if kind == "equal" else Markup("<del>%s</del>") % gone if gone else gone
+        right += come if kind == "equal" else Markup("<ins>%s</ins>") % come if come else come
+    prose = Markup('<div class="prose">%s</div>')
+    return prose % left, prose % right
+
+
+def _shown(value: Any) -> Any:
+    """A value of an image as HTML."""
+    match value:
+        case {"secret": _}:
+            return SECRET
+        case {"bytes": str(text)}:
+            return rendering.size(len(text) * 3 // 4)
+        case {"size": int(size)}:
+            return rendering.size(size)
+        case dict():
+            return rendering.text(str(next(iter(value.values()))))
+    return rendering.text(value) if isinstance(value, str) else rendering.render(value)
+
+
+def _set_page(
+    history: HistoryView, record: ChangeSetRecord, rows: list[c.HistoryRow]
+) -> c.ChangeSetPage:
+    title = _title(history, record)
+    hidden = record.row_count - len(rows)
+    return c.ChangeSetPage(
+        title=title,
+        heading=title,
+        breadcrumbs=breadcrumbs(
+            history, (str(history.name), history.get_url(".index_view")), (title, None)
+        ),
+        facts=_facts(history, record),
+        rows=rows,
+        more_text=f"and {hidden:,} more that are not shown" if hidden > 0 else None,
+        undo_url=history.undo_page_url(record.id) if record.row_count else None,
+    )
+
+
+def _title(history: HistoryView, record: ChangeSetRecord) -> str:
+    noun = history._noun(record.model) if record.model != "admin_change_set" else None
+    what = f"“{record.label}”" if record.label else noun or f"change {record.id}"
+    verbs = {"create": "Created", "edit": "Changed", "delete": "Deleted", "undo": "Undid"}
+    return f"{verbs.get(record.source, 'Changed')} {what}"
+
+
+def _facts(history: HistoryView, record: ChangeSetRecord) -> list[tuple[str, Any]]:
+    facts: list[tuple[str, Any]] = [
+        ("When", _moment(record.at)),
+        ("Who", record.actor or "nobody who was signed in"),
+        ("By", _SOURCES.get(record.source, record.source)),
+        ("Rows", f"{record.row_count:,}"),
+    ]
+    if record.reason:
+        facts.append(("Reason", record.reason))
+    if record.undoes_id is not None:
+        url = history.get_url(".details_view", id=record.undoes_id)
+        facts.append(
+            ("Undoes", Markup('<a class="link" href="%s">change %s</a>') % (url, record.undoes_id))
+        )
+    return facts
+
+
+def _row_page(
+    history: HistoryView,
+    view: Any,
+    text: str,
+    instance: Any,
+    shown: Sequence[tuple[ChangeSetRecord, c.HistoryRow]],
+) -> c.RowHistoryPage:
+    label = (
+        f"{view.singular} {text}"
+        if instance is None
+        else inspection.label(view.mapper).of(instance)
+    )
+    url = None
+    if instance is not None:
+        url = view.url_for("details" if view.can_view_details else "edit", id=text)
+    return c.RowHistoryPage(
+        title=f"History of {label}",
+        heading=f"History of {label}",
+        breadcrumbs=breadcrumbs(
+            view, (str(view.name), view.get_url(".index_view")), (label, url), ("History", None)
+        ),
+        is_gone=instance is None,
+        changes=[
+            c.HistoryEntry(
+                when=_moment(record.at),
+                who=record.actor or "nobody who was signed in",
+                by=_SOURCES.get(record.source, record.source),
+                reason=record.reason,
+                url=history.get_url(".details_view", id=record.id),
+                undo_url=history.undo_page_url(record.id),
+                row=row,
+            )
+            for record, row in shown
+        ],
+    )
+
+
+def _undo_page(history: HistoryView, record: ChangeSetRecord, steps: Sequence[Step]) -> c.UndoPage:
+    reader = _Reader(history)
+    rows = [r for s in steps[:SHOWN_ROWS] if (r := reader.change(s.record, s)) is not None]
+    counts: Mapping[str, int] = {
+        state: sum(s.state == state for s in steps)
+        for state in ("ready", "changed", "done", "lost")
+    }
+    title = f"Undo: {_title(history, record)[:1].lower()}{_title(history, record)[1:]}?"
+    back = history.get_url(".details_view", id=record.id)
+    return c.UndoPage(
+        title=title,
+        heading=title,
+        breadcrumbs=breadcrumbs(
+            history,
+            (str(history.name), history.get_url(".index_view")),
+            (_title(history, record), back),
+            ("Undo", None),
+        ),
+        rows=rows,
+        counts=counts,
+        more_text=f"and {len(steps) - len(rows):,} more" if len(steps) > len(rows) else None,
+        action_url=history.undo_page_url(record.id),
+        cancel_url=back,
+        can_submit=counts["ready"] + counts["changed"] > 0,
+    )

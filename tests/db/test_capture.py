@@ -1,0 +1,333 @@
+"""What a change set records, of every table that one transaction touches."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import json
+import uuid
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from admin_app import changes, database
+from admin_app.changes.audit import ChangeSetRecord
+from admin_app.database import engine_options, listen, normalise_url
+from admin_app.errors import WriteRefused
+from admin_app.policy import Principal
+
+
+class Base(orm.DeclarativeBase):
+    pass
+
+
+membership = sa.Table(
+    "membership",
+    Base.metadata,
+    sa.Column("author_id", sa.ForeignKey("author.id"), nullable=False),
+    sa.Column("club_id", sa.ForeignKey("club.id"), nullable=False),
+)
+
+
+class Club(Base):
+    __tablename__ = "club"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    name: orm.Mapped[str]
+
+
+class Author(Base):
+    __tablename__ = "author"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    name: orm.Mapped[str]
+    password: orm.Mapped[str | None]
+    score: orm.Mapped[int] = orm.mapped_column(server_default="7")
+    books: orm.Mapped[list[Book]] = orm.relationship(
+        back_populates="author", cascade="all, delete-orphan"
+    )
+    notes: orm.Mapped[list[Note]] = orm.relationship(passive_deletes=True)
+    clubs: orm.Mapped[list[Club]] = orm.relationship(secondary=membership)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Book(Base):
+    __tablename__ = "book"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    title: orm.Mapped[str]
+    price: orm.Mapped[decimal.Decimal | None] = orm.mapped_column(sa.Numeric(12, 4))
+    author_id: orm.Mapped[int | None] = orm.mapped_column(sa.ForeignKey("author.id"))
+    author: orm.Mapped[Author | None] = orm.relationship(back_populates="books")
+    reviews: orm.Mapped[list[Review]] = orm.relationship(passive_deletes=True)
+
+
+class Review(Base):
+    __tablename__ = "review"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    text: orm.Mapped[str]
+    book_id: orm.Mapped[int] = orm.mapped_column(sa.ForeignKey("book.id", ondelete="CASCADE"))
+
+
+class Note(Base):
+    __tablename__ = "note"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    author_id: orm.Mapped[int | None] = orm.mapped_column(
+        sa.ForeignKey("author.id", ondelete="SET NULL")
+    )
+
+
+class Everything(Base):
+    __tablename__ = "everything"
+    id: orm.Mapped[uuid.UUID] = orm.mapped_column(sa.Uuid, primary_key=True)
+    moment: orm.Mapped[dt.datetime] = orm.mapped_column(sa.DateTime(timezone=True))
+    content: orm.Mapped[bytes]
+    ratio: orm.Mapped[float] = orm.mapped_column(sa.Double())
+    document: orm.Mapped[object] = orm.mapped_column(sa.JSON)
+
+
+database.attach(Base.metadata)
+ANN = Principal("ann", "Ann", True)
+
+
+@pytest.fixture
+def engine(database_url):
+    url = normalise_url(database_url)
+    engine = sa.create_engine(url, **engine_options(url))
+    listen(engine)
+    Base.metadata.create_all(engine)
+    with orm.Session(engine) as session:
+        ann = Author(name="Ann", password="x", clubs=[Club(name="A"), Club(name="B")])
+        ann.books = [Book(title="One", price=decimal.Decimal("1.5000")), Book(title="Two")]
+        ann.notes = [Note()]
+        session.add(ann)
+        session.flush()
+        session.add_all([Review(text="fine", book_id=1), Review(text="bad", book_id=1)])
+        session.commit()
+    return engine
+
+
+def recorded(engine):
+    """The last change set, as (kind, table, key, old, new)."""
+    with orm.Session(engine) as session:
+        last = session.scalars(sa.select(ChangeSetRecord).order_by(-ChangeSetRecord.id)).first()
+        return last and [(r.kind, r.table_name, json.loads(r.key), r.old, r.new) for r in last.rows]
+
+
+def change(engine, write, model=Author, **options):
+    with orm.Session(engine) as session:
+        mapper = sa.inspect(model)
+        with changes.change_set(
+            session, ANN, "edit", mapper=mapper, is_recorded=True, **options
+        ) as change_set:
+            write(change_set)
+        return change_set
+
+
+def test_an_update_records_only_what_differs_and_what_the_database_held(engine):
+    def write(change_set):
+        author = change_set.session.get(Author, 1)
+        with engine.connect() as other:
+            assert other.scalar(sa.text("SELECT name FROM author")) == "Ann"
+        author.name = "Anne"
+        change_set.change(author)
+
+    change(engine, write)
+    assert recorded(engine) == [("update", "author", [1], {"name": "Ann"}, {"name": "Anne"})]
+
+
+def test_old_values_are_the_databases_when_the_session_has_forgotten_them(engine):
+    with orm.Session(engine, expire_on_commit=True) as session:
+        author = session.get(Author, 1)
+        session.commit()
+        with changes.change_set(session, ANN, "edit", is_recorded=True) as change_set:
+            author.name = "Anne"
+            change_set.change(author)
+    assert recorded(engine) == [("update", "author", [1], {"name": "Ann"}, {"name": "Anne"})]
+
+
+def test_several_flushes_of_one_row_are_one_change(engine):
+    def write(change_set):
+        author = change_set.session.get(Author, 1)
+        for name in ("B", "C", "D"):
+            author.name = name
+            change_set.session.flush()
+
+    change(engine, write)
+    assert recorded(engine) == [("update", "author", [1], {"name": "Ann"}, {"name": "D"})]
+
+
+def test_what_is_undone_within_the_transaction_is_no_change(engine):
+    def write(change_set):
+        author = change_set.session.get(Author, 1)
+        author.name = "B"
+        change_set.session.flush()
+        author.name = "Ann"
+
+    change(engine, write)
+    assert recorded(engine) is None
+
+
+def test_a_new_row_is_recorded_with_what_the_database_made(engine):
+    change(engine, lambda c: c.add(Author(name="Bea")))
+    [(kind, table, key, old, new)] = recorded(engine)
+    assert (kind, table, old) == ("insert", "author", None)
+    assert new == {"id": key[0], "name": "Bea", "password": None, "score": 7}
+
+
+def test_many_new_rows_are_recorded_with_their_keys(engine):
+    def write(change_set):
+        change_set.session.add_all([Author(name=f"A{n}") for n in range(7)])
+
+    change(engine, write)
+    assert sorted(new["name"] for *_, new in recorded(engine)) == [f"A{n}" for n in range(7)]
+
+
+def test_a_row_made_and_gone_in_one_transaction_leaves_no_trace(engine):
+    def write(change_set):
+        author = Author(name="Bea")
+        change_set.add(author)
+        change_set.delete(author)
+
+    change(engine, write)
+    assert recorded(engine) is None
+
+
+def test_a_delete_records_cascades_of_the_mapping_and_of_the_database(engine):
+    change(engine, lambda c: c.delete(c.session.get(Author, 1)))
+    found = {(kind, table, tuple(key)) for kind, table, key, *_ in recorded(engine)}
+    assert found == {
+        ("delete", "author", (1,)),
+        ("delete", "book", (1,)),
+        ("delete", "book", (2,)),
+        ("delete", "review", (1,)),
+        ("delete", "review", (2,)),
+        ("update", "note", (1,)),
+        ("delete", "membership", (1, 1)),
+        ("delete", "membership", (1, 2)),
+    }
+
+
+def test_members_of_a_many_to_many_relation_are_recorded(engine):
+    def write(change_set):
+        author = change_set.session.get(Author, 1)
+        author.clubs = [author.clubs[1], Club(name="C")]
+        change_set.change(author)
+
+    change(engine, write)
+    found = {(kind, table, tuple(key)) for kind, table, key, *_ in recorded(engine)}
+    assert found == {
+        ("insert", "club", (3,)),
+        ("delete", "membership", (1, 1)),
+        ("insert", "membership", (1, 3)),
+    }
+
+
+def test_orphans_are_recorded(engine):
+    def write(change_set):
+        author = change_set.session.get(Author, 1)
+        author.books = author.books[:1]
+        change_set.change(author)
+
+    change(engine, write)
+    assert [(kind, table, key) for kind, table, key, *_ in recorded(engine)] == [
+        ("delete", "book", [2])
+    ]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        sa.update(Book).where(Book.title == sa.bindparam("t")).values(price=3),
+        sa.update(Book.__table__).where(Book.title == sa.bindparam("t")).values(price=3),
+    ],
+)
+def test_bulk_statements_of_a_hook_are_recorded(engine, statement):
+    change(engine, lambda c: c.session.execute(statement, {"t": "One"}))
+    [(kind, table, key, old, new)] = recorded(engine)
+    assert (kind, table, key) == ("update", "book", [1])
+    assert decimal.Decimal(str(old["price"])) == decimal.Decimal("1.5")
+    assert decimal.Decimal(str(new["price"])) == 3
+
+
+def test_bulk_deletes_are_recorded_with_what_the_database_deletes(engine):
+    change(engine, lambda c: c.session.execute(sa.delete(Book).where(Book.id < 2)))
+    assert sorted((kind, table) for kind, table, *_ in recorded(engine)) == [
+        ("delete", "book"),
+        ("delete", "review"),
+        ("delete", "review"),
+    ]
+
+
+def test_secrets_are_kept_as_a_digest_alone(engine):
+    def write(change_set):
+        author = change_set.session.get(Author, 1)
+        author.password = "swordfish"
+        change_set.change(author)
+
+    change(engine, write)
+    [(*_, old, new)] = recorded(engine)
+    assert set(old["password"]) == set(new["password"]) == {"secret"}
+    assert old != new
+    assert "swordfish" not in json.dumps(new)
+
+
+def test_every_kind_of_value_is_recorded_as_it_is_stored(engine):
+    key, moment = uuid.uuid4(), dt.datetime(2026, 3, 29, 1, 30, 0, 7, dt.UTC)
+    row = Everything(
+        id=key, moment=moment, content=b"\0\xff", ratio=0.1, document={"b": 1, "a": []}
+    )
+    change(engine, lambda c: c.add(row), Everything)
+    [(_, _, _, _, new)] = recorded(engine)
+    assert new["content"] == {"bytes": "AP8="}
+    assert float(new["ratio"]) == 0.1
+    assert json.loads(new["document"]) == {"b": 1, "a": []}
+    assert new["moment"].startswith("2026-03-29 01:30:00.000007")
+
+
+def test_what_is_refused_leaves_neither_rows_nor_history(engine):
+    with pytest.raises(WriteRefused):
+        change(engine, lambda c: c.add(Author(id=1, name="Twin")))
+    assert recorded(engine) is None
+
+
+def test_nothing_is_saved_when_the_history_cannot_be_written(engine):
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE admin_row_change"))
+    with pytest.raises(Exception, match="admin_row_change"):
+        change(engine, lambda c: c.add(Author(name="Bea")))
+    with orm.Session(engine) as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(Author)) == 1
+
+
+def test_who_changed_what_and_why_is_kept(engine):
+    made = change(engine, lambda c: c.add(Author(name="Bea")), reason="asked by phone")
+    with orm.Session(engine) as session:
+        kept = session.get(ChangeSetRecord, made.id)
+        assert (kept.actor_id, kept.actor, kept.source) == ("ann", "Ann", "edit")
+        assert (kept.model, kept.label, kept.row_count) == ("author", "Bea", 1)
+        assert kept.reason == "asked by phone"
+
+
+def test_a_session_is_not_listened_to_after_its_change_set(engine):
+    with orm.Session(engine) as session:
+        with changes.change_set(session, ANN, "edit", is_recorded=True) as change_set:
+            change_set.add(Author(name="Bea"))
+        session.add(Author(name="Cleo"))
+        session.commit()
+        assert session.scalar(sa.select(sa.func.count()).select_from(ChangeSetRecord)) == 1
+
+
+def test_a_thousand_updated_rows_cost_few_statements(engine, statements):
+    with orm.Session(engine) as session:
+        session.add_all([Club(name=f"C{n}") for n in range(1000)])
+        session.commit()
+
+    def write(change_set):
+        for club in change_set.session.scalars(sa.select(Club)):
+            club.name += "!"
+
+    with statements(engine) as seen:
+        change(engine, write, Club)
+    assert len(recorded(engine)) == 1002
+    assert len(seen) <= 10

@@ -1,0 +1,228 @@
+"""The history of the site: what was done by whom, and the way back."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from admin_app import Policy, changes
+from admin_app.changes import ChangeSetRecord, RowChangeRecord, audit
+from examples.fleet.models import Base, Customer, Driver, Order, OrderItem, Shipment
+
+
+def rename(site, name, number=1):
+    with site.engine.connect() as connection:
+        assert connection.scalar(sa.select(Customer.id).where(Customer.id == number))
+    response = site.client.post(
+        site.url(Customer, "edit", id=number), data={"name": name}, follow_redirects=False
+    )
+    assert response.status_code == 302, response.text
+    return response
+
+
+def name_of(site, number=1):
+    with site.engine.connect() as connection:
+        return connection.scalar(sa.select(Customer.name).where(Customer.id == number))
+
+
+def last(site):
+    with site.engine.connect() as connection:
+        return connection.scalar(sa.select(sa.func.max(ChangeSetRecord.id)))
+
+
+def get(site, url, status=200):
+    response = site.client.get(url)
+    assert response.status_code == status, response.text
+    return response.text
+
+
+def undo(site, number, **data):
+    return site.client.post(f"/admin/history/undo/?id={number}", data=data, follow_redirects=True)
+
+
+def test_a_save_is_told_with_a_way_to_undo_it(site):
+    client = site.client
+    response = client.post(
+        site.url(Customer, "edit", id=1), data={"name": "Renamed"}, follow_redirects=True
+    )
+    assert f'href="/admin/history/undo/?id={last(site)}"' in response.text
+
+
+def test_the_history_is_a_list_like_any_other(site):
+    rename(site, "Renamed")
+    html = get(site, "/admin/history/")
+    assert "Renamed" in html
+    assert "Customers" in html
+    assert "No history match" in get(site, "/admin/history/?search=nobody-of-this-name")
+
+
+def test_a_change_set_shows_each_row_before_and_after(site):
+    before = name_of(site)
+    rename(site, "<b>Renamed</b>")
+    html = get(site, f"/admin/history/details/?id={last(site)}")
+    assert "&lt;b&gt;Renamed&lt;/b&gt;</ins>" in html
+    assert before in html
+
+
+def test_the_history_of_a_row_is_reached_from_its_page(site):
+    rename(site, "Renamed")
+    html = get(site, site.url(Customer, "details", id=1))
+    url = re.search(r'href="(/admin/history/row/[^"]*)"', html)[1].replace("&amp;", "&")
+    page = get(site, url)
+    assert "Renamed</ins>" in page
+    assert "changed</span>" in page
+
+
+def test_the_history_of_a_row_outlives_it(site):
+    site.client.post(site.url(Customer, "create"), data={"code": "C-SHORT", "name": "Short"})
+    with site.engine.connect() as connection:
+        number = connection.scalar(sa.select(Customer.id).where(Customer.name == "Short"))
+    site.client.post(site.url(Customer, "delete"), data={"id": number})
+    page = get(site, f"/admin/history/row/?of=customer&id={number}")
+    assert "This row is not there any more" in page
+    assert "created</span>" in page
+    assert "deleted</span>" in page
+
+
+def test_an_undo_is_shown_before_it_is_done(site):
+    before = name_of(site)
+    rename(site, "Renamed")
+    html = get(site, f"/admin/history/undo/?id={last(site)}")
+    assert "Nothing has been changed yet" in html
+    assert "will be taken back" in html
+    assert name_of(site) == "Renamed" != before
+
+
+def test_an_undo_brings_back_what_was(site):
+    before = name_of(site)
+    rename(site, "Renamed")
+    assert "One row is undone" in undo(site, last(site)).text
+    assert name_of(site) == before
+
+
+def test_an_undo_leaves_alone_what_was_changed_since(site):
+    rename(site, "First")
+    number = last(site)
+    rename(site, "Second")
+    assert "changed since" in get(site, f"/admin/history/undo/?id={number}")
+    assert "nothing left to undo" in undo(site, number).text
+    assert name_of(site) == "Second"
+
+
+def test_a_conflict_is_overwritten_when_it_is_ticked(site):
+    before = name_of(site)
+    rename(site, "First")
+    number = last(site)
+    rename(site, "Second")
+    page = get(site, f"/admin/history/undo/?id={number}")
+    ticked = re.search(r'name="overwrite" value="(\d+)"', page)[1]
+    undo(site, number, overwrite=ticked)
+    assert name_of(site) == before
+
+
+def test_a_deleted_order_comes_back_with_all_that_went_with_it(site):
+    with site.engine.connect() as connection:
+        shipped = sa.select(Shipment.order_id)
+        number = connection.scalar(
+            sa.select(sa.func.min(OrderItem.order_id)).where(OrderItem.order_id.not_in(shipped))
+        )
+        items = connection.scalar(sa.select(sa.func.count()).where(OrderItem.order_id == number))
+    response = site.client.post(site.url(Order, "delete"), data={"id": number})
+    assert response.status_code == 302
+    with site.engine.connect() as connection:
+        assert connection.scalar(sa.select(Order.id).where(Order.id == number)) is None
+    undo(site, last(site))
+    with site.engine.connect() as connection:
+        assert connection.scalar(sa.select(Order.id).where(Order.id == number)) == number
+        again = connection.scalar(sa.select(sa.func.count()).where(OrderItem.order_id == number))
+    assert again == items > 0
+
+
+def test_what_is_not_changed_leaves_no_history(site):
+    rename(site, name_of(site))
+    assert last(site) is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "details/?id=x",
+        "details/?id=99999999",
+        "undo/?id=-1",
+        "undo/",
+        "row/?of=nothing&id=1",
+        "row/?of=customer&id=%00",
+        "row/?of=customer&id=a,b",
+        "row/",
+    ],
+)
+def test_a_bad_address_is_answered_in_words(site, path):
+    response = site.client.get(f"/admin/history/{path}")
+    assert response.status_code in (400, 404)
+    assert "Traceback" not in response.text
+
+
+class NoDrivers(Policy):
+    def may(self, principal, action, model=None, column=None):
+        return (
+            model is not Driver
+            and column != "email"
+            and super().may(principal, action, model, column)
+        )
+
+
+def test_rows_and_columns_that_one_may_not_see_are_not_in_the_history(make_site):
+    site = make_site(Base, policy=NoDrivers()).register_all()
+    with (
+        site.app.app_context(),
+        orm.Session(site.engine) as session,
+        changes.change_set(session, None, "edit", is_recorded=True) as change_set,
+    ):
+        change_set.add(Customer(code="C-OPEN", name="Open", email="hidden@example.org"))
+    html = get(site, f"/admin/history/details/?id={last(site)}")
+    assert "Open" in html
+    assert "hidden@example.org" not in html
+    get(site, "/admin/history/row/?of=driver&id=1", 404)
+
+
+class NoUndo(Policy):
+    def may(self, principal, action, model=None, column=None):
+        return not (action == "change" and model is Customer) and super().may(
+            principal, action, model, column
+        )
+
+
+def test_what_one_may_not_change_one_may_not_undo(site):
+    rename(site, "Renamed")
+    site.admin.policy = NoUndo()
+    assert site.client.get(f"/admin/history/undo/?id={last(site)}").status_code == 403
+    assert undo(site, last(site)).status_code == 403
+    assert name_of(site) == "Renamed"
+
+
+def test_without_the_tables_of_the_history_saving_goes_on(site):
+    with site.engine.begin() as connection:
+        for record in (RowChangeRecord, ChangeSetRecord):
+            record.__table__.drop(connection)
+    rename(site, "Renamed")
+    assert name_of(site) == "Renamed"
+    assert "/admin/history/" not in get(site, "/admin/")
+
+
+def test_old_changes_are_forgotten_on_request(site):
+    rename(site, "First")
+    with site.engine.begin() as connection:
+        connection.execute(
+            sa.update(ChangeSetRecord).values(at=dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
+        )
+    rename(site, "Second")
+    undo(site, last(site) - 1)
+    with orm.Session(site.engine) as session:
+        assert audit.prune(session, dt.datetime(2021, 1, 1, tzinfo=dt.UTC)) == 1
+    with site.engine.connect() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(ChangeSetRecord)) == 1
+        assert connection.scalar(sa.select(sa.func.count()).select_from(RowChangeRecord)) == 1
