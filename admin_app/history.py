@@ -6,6 +6,7 @@ like any other. A change set's page shows its rows as far as the visitor may see
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 import json
 import re
@@ -38,7 +39,7 @@ SECRET = Markup('<span class="none">••••••</span>')
 COMPARED = 20_000
 """Characters of a text up to which its differences are found word by word."""
 
-_moment = rendering.by_type(sa.DateTime(timezone=True), is_cut=False)
+_show_moment = rendering.by_type(sa.DateTime(timezone=True), is_cut=False)
 
 _SOURCES = {
     "create": "New row",
@@ -81,6 +82,7 @@ class HistoryView(ModelView):
     @property
     def column_formatters(self) -> dict[str, Any]:  # type: ignore[override]
         return {
+            "at": lambda v, context, record, name: _moment(record.at),
             "source": lambda v, context, record, name: _SOURCES.get(record.source, record.source),
             "model": lambda v, context, record, name: self._noun(record.model),
         }
@@ -206,6 +208,11 @@ class HistoryView(ModelView):
         """Where the history of the row with the identity ``text`` of ``view`` is."""
         url: str = flask.url_for(f"{self.endpoint}.row_view", of=view.endpoint, id=text)
         return url
+
+
+def _moment(at: dt.datetime) -> Markup:
+    """When something was done, to the second."""
+    return _show_moment(at.replace(microsecond=0))
 
 
 def _rows(count: int) -> str:

@@ -112,7 +112,7 @@ class Boolean(Kind):
 
 
 class Choice(Kind):
-    """An Enum: a member is written by its name, as forms send it."""
+    """An Enum: a member is written by its name, as forms send it, or as it is stored or shown."""
 
     operators = ("is", "not", "filled", "empty")
     control = "choice"
@@ -125,9 +125,12 @@ class Choice(Kind):
         return [(name, _member_words(name, member)) for name, member in self.members.items()]
 
     def read(self, text: str) -> Any:
-        if text not in self.members:
-            raise ValueError("This is not one of the choices.")
-        return self.members[text]
+        if text in self.members:
+            return self.members[text]
+        for name, member in self.members.items():
+            if text in (getattr(member, "value", None), _member_words(name, member)):
+                return member
+        raise ValueError("This is not one of the choices.")
 
 
 def _member_words(name: str, member: Any) -> str:

@@ -376,3 +376,10 @@ def test_ten_thousand_filters_are_answered(site):
     many = "&".join(f"any{n}:number__is=a" for n in range(10_000))
     answer = site.client.get(f"{site.url(fleet.Order)}?{many}")
     assert "Only the first 100 filters" in answer.text
+
+
+def test_a_member_of_an_enum_may_be_written_as_it_is_stored(site):
+    by_name = site.client.get(site.url(fleet.Order) + "?status__is=DELIVERED")
+    by_value = site.client.get(site.url(fleet.Order) + "?status__is=delivered")
+    assert "was left out" not in by_value.text
+    assert by_value.text.count("<tr>") == by_name.text.count("<tr>") > 1
