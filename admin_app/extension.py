@@ -68,7 +68,8 @@ class Admin(FlaskAdmin):
     ``db`` is Flask-SQLAlchemy's object, a ``scoped_session`` or a ``sessionmaker``; it may be
     given to `register` instead. ``sign_in`` is ``"accounts"`` (the admin's own, on
     Flask-Security), ``"none"`` (see `accounts.Open`) or an object that meets `accounts.SignIn`.
-    ``policy`` decides what a principal may do. Everything else is Flask-Admin's.
+    ``policy`` decides what a principal may do. ``history`` writes every change into the history, so
+    that it can be looked up and undone (see `history`). Everything else is Flask-Admin's.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Admin(FlaskAdmin):
         *,
         sign_in: str | SignIn = "accounts",
         policy: Policy | None = None,
+        history: bool = False,
         index_view: Any = None,
         endpoint: str | None = None,
         **kwargs: Any,
@@ -105,7 +107,7 @@ class Admin(FlaskAdmin):
             csp_nonce_generator=pages.csp_nonce,
             **kwargs,
         )
-        if self.db is not None:
+        if history and self.db is not None:
             self._add_history()
 
     def _init_extension(self) -> None:

@@ -49,7 +49,7 @@ class Reader(FlaskClient):
 
 flask.Flask.test_client_class = Reader
 
-Statements = Callable[[sa.Engine], AbstractContextManager[list[str]]]
+Statements = Callable[..., AbstractContextManager[list[str]]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -152,18 +152,18 @@ def statements() -> Statements:
     """Collect what an engine executes: ``with statements(engine) as seen: …``.
 
     ``seen`` is a list of SQL strings in order. What only opens, tunes or ends a transaction is
-    left out, and what is asked of PostgreSQL's catalogue: the answers are kept for minutes, as
-    `test_the_catalogue_is_asked_once_for_many_pages` makes sure.
+    left out, and what is asked of PostgreSQL's catalogue, unless ``catalogue`` is true: the answers
+    are kept for minutes, as `test_the_catalogue_is_asked_once_for_many_pages` makes sure.
     """
 
     @contextlib.contextmanager
-    def collect(engine: sa.Engine) -> Iterator[list[str]]:
+    def collect(engine: sa.Engine, *, catalogue: bool = False) -> Iterator[list[str]]:
         seen: list[str] = []
 
         def note(connection, cursor, statement, parameters, context, executemany) -> None:
             words = statement.split(None, 1)
             is_catalogue = "pg_catalog." in statement or " pg_class " in statement
-            if words and words[0].upper() not in _HOUSEKEEPING and not is_catalogue:
+            if words and words[0].upper() not in _HOUSEKEEPING and catalogue >= is_catalogue:
                 seen.append(statement)
 
         sa.event.listen(engine, "before_cursor_execute", note)

@@ -12,6 +12,12 @@ from sqlalchemy import orm
 from admin_app import Policy, changes
 from admin_app.changes import ChangeSetRecord, RowChangeRecord, audit
 from examples.fleet.models import Base, Customer, Driver, Order, OrderItem, Shipment
+from tests.db.conftest import Site
+
+
+@pytest.fixture
+def site(fleet_url):
+    return Site(fleet_url, history=True).register_all()
 
 
 def rename(site, name, number=1):
@@ -176,7 +182,7 @@ class NoDrivers(Policy):
 
 
 def test_rows_and_columns_that_one_may_not_see_are_not_in_the_history(make_site):
-    site = make_site(Base, policy=NoDrivers()).register_all()
+    site = make_site(Base, policy=NoDrivers(), history=True).register_all()
     with (
         site.app.app_context(),
         orm.Session(site.engine) as session,
