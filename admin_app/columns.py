@@ -145,6 +145,13 @@ def sort_of(mapper: orm.Mapper[Any], path: Path) -> Sequence[Path]:
     return [inspection.resolve(mapper, f"{prefix}.{n}" if prefix else n) for n in names]
 
 
+def readable(
+    sorts: Mapping[str, Sequence[Path]], may_read: Callable[[orm.Mapper[Any], str], bool]
+) -> dict[str, Sequence[Path]]:
+    """Those of ``sorts`` that a visitor may order by: an order tells what is in a column."""
+    return {n: ps for n, ps in sorts.items() if all(may_read(p.mapper, p.key) for p in ps)}
+
+
 def is_sortable(path: Path) -> bool:
     """Whether a list can be ordered by ``path``: one value a row, of a type that has an order."""
     if path.is_to_many or not all(map(inspection.is_joinable, path.steps)):

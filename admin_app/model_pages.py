@@ -166,10 +166,14 @@ def details_page(view: Any, text: str, model: Any) -> c.DetailsPage:
         list_url=back,
         edit_url=view.url_for("edit", **place) if view.allows("change") else None,
         delete_url=view.url_for("delete", **place) if view.allows("delete") else None,
-        history_url=view.history_url(text),
+        history_url=_history_url(view, text),
         site_url=view.get_site_url(row.instance),
         own_link=subtypes.own_link(view, row.instance, "details"),
     )
+
+
+def _history_url(view: Any, text: str) -> str | None:
+    return view.admin.history.row_url(view, text) if saving.keeps_history(view) else None
 
 
 def _detail(

@@ -88,6 +88,15 @@ def message(noun: str, label: str, done: str, url: str | None) -> str:
     return Markup('{} “<a class="link" href="{}">{}</a>” is {}.').format(noun, url, label, done)
 
 
+def keeps_history(view: Any) -> bool:
+    """Whether what ``view`` writes is recorded, so that it can be looked up and undone."""
+    return hasattr(view.admin, "keeps_history") and bool(view.admin.keeps_history(view.session))
+
+
+def _undo_url(view: Any, number: int | None) -> str | None:
+    return None if number is None else view.admin.history.undo_page_url(number)
+
+
 def undo_message(said: str, url: str) -> Markup:
     """``said``, and a link to take back what it tells."""
     return Markup('{} <a class="link" href="{}">Undo</a>').format(said, url)
@@ -134,13 +143,13 @@ def save(
             view.principal(),
             source,
             mapper=view.mapper,
-            is_recorded=view.keeps_history(),
+            is_recorded=keeps_history(view),
         ) as change_set:
             if token_key is not None:
                 change_set.claim(token_key)
             write(change_set)
             change_set.record()
-            told = _written(answer(), view.undo_url(change_set.id))
+            told = _written(answer(), _undo_url(view, change_set.id))
             if token_key is not None:
                 change_set.keep_answer(token_key, told)
     except changes.AlreadySaved as saved:

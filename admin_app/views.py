@@ -403,7 +403,7 @@ class ModelView(
 
     def _sorts(self, offers: columns.Offers | None = None) -> Mapping[str, Sequence[Path]]:
         """What a list may be ordered by; the default order may use what the visitor may not."""
-        sorts = dict(self._sortable_columns)
+        sorts = columns.readable(self._sortable_columns, self._may_read)
         for key, _ in self._get_default_order_names():
             sorts.setdefault(self._name(key), [inspection.resolve(self.mapper, self._name(key))])
         if offers is None or self.column_sortable_list is not None:
@@ -824,21 +824,6 @@ class ModelView(
     def keeps_tokens(self) -> bool:
         """Whether the admin has its table of forms that were saved (see `saving`)."""
         return self._is_ours and self.admin.has_table(changes.FormToken)
-
-    def keeps_history(self) -> bool:
-        """Whether what is written here is recorded, so that it can be looked up and undone."""
-        return self._is_ours and self.admin.keeps_history(self.session)
-
-    def undo_url(self, number: int | None) -> str | None:
-        """Where the change set ``number`` is undone; None without one."""
-        if number is None or not self._is_ours:
-            return None
-        url: str = self.admin.history.undo_page_url(number)
-        return url
-
-    def history_url(self, text: str) -> str | None:
-        """Where the history of the row with the identity ``text`` is; None when none is kept."""
-        return self.admin.history.row_url(self, text) if self.keeps_history() else None
 
     def get_save_return_url(self, model: Any, is_created: bool = False) -> str:
         """Where to go after a save: back to the list as it was."""

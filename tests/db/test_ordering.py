@@ -8,9 +8,10 @@ from html import unescape
 import pytest
 import sqlalchemy as sa
 
-from admin_app import ModelView
+from admin_app import ModelView, Policy
 from admin_app.listing import reading, tables
 from examples.fleet.models import Customer, Driver, Order, Telemetry, Vehicle
+from tests.db.conftest import Site
 
 
 def keys(text: str) -> list[str]:
@@ -181,3 +182,13 @@ def test_the_indexes_of_a_database_are_known_and_asked_once(postgresql_url, stat
     assert (("b",), "a") in known.references
     assert known.leads("c")
     assert not known.leads("d")
+
+
+def test_a_list_is_not_ordered_by_what_its_visitor_may_not_read(fleet_url):
+    class NoNotes(Policy):
+        def may(self, principal, action, model=None, column=None):
+            return column != "note" and super().may(principal, action, model, column)
+
+    site = Site(fleet_url, policy=NoNotes()).register_all()
+    html = site.client.get("/admin/order/?sort=note").text
+    assert "cannot be ordered by “note”" in html

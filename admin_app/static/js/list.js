@@ -82,6 +82,31 @@ document.addEventListener("click", (event) => {
   location.assign(link.dataset.sortAdd);
 });
 
+// The facets bring their script along once they are wanted: by a click, or as the tab has them open.
+function bindFacets(link) {
+  let isOpen = false;
+  try {
+    isOpen = sessionStorage.getItem("admin.facets") !== null;
+  } catch {
+    // Storage may be forbidden; then nothing is kept.
+  }
+  if (isOpen) {
+    import("./facets.js");
+    return;
+  }
+  const load = async (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    link.removeEventListener("click", load);
+    await import("./facets.js");
+    link.click();
+  };
+  link.addEventListener("click", load);
+}
+
+const facets = document.querySelector("[data-facets-link]");
+if (facets && !document.getElementById("facets")) bindFacets(facets);
+
 for (const panel of document.querySelectorAll("[data-list]")) {
   bindTicks(panel);
   bindKeys(panel);
