@@ -446,7 +446,10 @@ class _Explain(sa.Executable, sa.ClauseElement):
 
 @compiles(_Explain)
 def _compile_explain(element: _Explain, compiler: Any, **kwargs: Any) -> str:
-    return element.prefix + str(compiler.process(element.statement, **kwargs))
+    text = element.prefix + str(compiler.process(element.statement, **kwargs))
+    # A plan comes in columns of its own, which the types of the statement's would misread.
+    compiler._result_columns = []
+    return text
 
 
 def _postgresql_nodes(
