@@ -80,14 +80,20 @@ def serving(app: Flask) -> Iterator[str]:
 
 
 @pytest.fixture
-def live_server() -> Iterator[LiveServer]:
+def _running() -> Iterator[contextlib.ExitStack]:
+    """The servers of a test; its pages rest on this too, so that none outlives its server."""
+    with contextlib.ExitStack() as servers:
+        yield servers
+
+
+@pytest.fixture
+def live_server(_running: contextlib.ExitStack) -> LiveServer:
     """Serve an app on a free port until the test ends: ``url = live_server(app)``.
 
     The URL ends without a slash. Requests run in threads of their own, so the app's database has
     to be a file or a server.
     """
-    with contextlib.ExitStack() as running:
-        yield lambda app: running.enter_context(serving(app))
+    return lambda app: _running.enter_context(serving(app))
 
 
 class Fleet:
@@ -229,14 +235,14 @@ def _page(browser: Browser, **options: Any) -> Iterator[Page]:
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
+def page(browser: Browser, _running: contextlib.ExitStack) -> Iterator[Page]:
     """A fresh page of a fresh profile; any complaint of it fails the test in the end."""
     with _page(browser) as page:
         yield page
 
 
 @pytest.fixture
-def plain_page(browser: Browser) -> Iterator[Page]:
+def plain_page(browser: Browser, _running: contextlib.ExitStack) -> Iterator[Page]:
     """As ``page``, in a browser that runs no scripts."""
     with _page(browser, java_script_enabled=False) as page:
         yield page
