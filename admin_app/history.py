@@ -7,10 +7,7 @@ like any other. A change set's page shows its rows as far as the visitor may see
 from __future__ import annotations
 
 import datetime as dt
-import difflib
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flask
@@ -18,11 +15,11 @@ import sqlalchemy as sa
 from flask import request
 from flask.typing import ResponseReturnValue
 from flask_admin.base import expose
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from sqlalchemy import orm
 from werkzeug.utils import redirect
 
-from admin_app import changes, database, inspection, rendering, saving
+from admin_app import changed_rows, changes, database, inspection, rendering, saving
 from admin_app import contexts as c
 from admin_app.changes import audit, images, undoing
 from admin_app.changes.audit import ChangeSetRecord, RowChangeRecord
@@ -34,11 +31,6 @@ from admin_app.views import ModelView
 SHOWN_ROWS = 200
 """Rows of one change set, or changes of one row, that a page shows."""
 
-SECRET = Markup('<span class="none">••••••</span>')
-
-COMPARED = 20_000
-"""Characters of a text up to which its differences are found word by word."""
-
 _show_moment = rendering.by_type(sa.DateTime(timezone=True), is_cut=False)
 
 _SOURCES = {
@@ -48,7 +40,6 @@ _SOURCES = {
     "cells": "Cells of the list",
     "undo": "Undo",
 }
-_KINDS = {"insert": "created", "update": "changed", "delete": "deleted"}
 _RIGHTS = {"insert": "delete", "update": "change", "delete": "add"}
 """What somebody must be allowed to do to a row in order to undo what was done to it."""
 
@@ -89,12 +80,7 @@ class HistoryView(ModelView):
 
     def views_by_table(self) -> dict[str, Any]:
         """The view of each table that a mapped class of the site has."""
-        found: dict[str, Any] = {}
-        for view in self.admin.views_by_model.values():
-            for table in view.mapper.tables:
-                if table is view.mapper.local_table or table.key not in found:
-                    found[table.key] = view
-        return found
+        return changed_rows.views_by_table(self.admin.views_by_model.values())
 
     def _noun(self, table_name: str | None) -> str | None:
         view = self.views_by_table().get(table_name or "")
@@ -102,12 +88,7 @@ class HistoryView(ModelView):
 
     def tables(self) -> dict[str, sa.Table]:
         """Every table of the metadata that the site's classes are mapped in."""
-        found: dict[str, sa.Table] = {}
-        for view in self.admin.views_by_model.values():
-            metadata = getattr(view.mapper.local_table, "metadata", None)
-            if metadata is not None:
-                found.update(metadata.tables)
-        return found
+        return changed_rows.tables_of(self.admin.views_by_model.values())
 
     @expose("/details/")
     def details_view(self) -> ResponseReturnValue:
@@ -117,7 +98,8 @@ class HistoryView(ModelView):
 
     def _page(self, record: ChangeSetRecord, status: int = 200) -> ResponseReturnValue:
         rows = _rows_of(self.get_session(), record, SHOWN_ROWS)
-        shown = [r for r in map(_Reader(self).change, rows) if r is not None]
+        reader = _reader(self)
+        shown = [s for r in rows if (s := _row(reader, r)) is not None]
         html = self.render("admin/history/change_set.html", page=_set_page(self, record, shown))
         return html, status
 
@@ -136,8 +118,8 @@ class HistoryView(ModelView):
         if instance is None and _is_narrowed(view):
             raise NotFound(f"There is no {view.singular.lower()} “{inspection.shorten(text)}”.")
         found = _of_row(self.get_session(), view.mapper, identity)
-        reader = _Reader(self)
-        shown = [(r.change_set, s) for r in found if (s := reader.change(r)) is not None]
+        reader = _reader(self)
+        shown = [(r.change_set, s) for r in found if (s := _row(reader, r)) is not None]
         html: str = self.render(
             "admin/history/row.html", page=_row_page(self, view, text, instance, shown)
         )
@@ -273,125 +255,25 @@ def _of_row(
     return list(session.scalars(statement))
 
 
-class _Reader:
-    """Turns records into what a page shows, as far as the visitor may see it."""
-
-    def __init__(self, history: HistoryView) -> None:
-        self.history = history
-        self.views = history.views_by_table()
-        self.tables = history.tables()
-
-    def change(self, record: RowChangeRecord, step: Step | None = None) -> c.HistoryRow | None:
-        view = self.views.get(record.table_name)
-        if not self._may_see(record.table_name):
-            return None
-        text = _identity(record)
-        noun = view.singular if view is not None else inspection.words(record.table_name)
-        link = None
-        if view is not None and text is not None and record.kind != "delete":
-            link = view.url_for("details" if view.can_view_details else "edit", id=text)
-        return c.HistoryRow(
-            id=record.id,
-            kind=_KINDS[record.kind],
-            text=f"{noun} {text}" if text is not None else noun,
-            url=link,
-            columns=list(self._columns(record, view)),
-            state=step.state if step is not None else "",
-            current=[
-                (self._label(view, record.table_name, name), _shown(step.current[name]))
-                for name in step.differing
-            ]
-            if step is not None and step.current is not None
-            else [],
-        )
-
-    def _may_see(self, table_name: str) -> bool:
-        """Whether the visitor may see the class of a table; of a table between, both its ends."""
-        view = self.views.get(table_name)
-        if view is not None:
-            return bool(view.may("view") and view.is_accessible())
-        table = self.tables.get(table_name)
-        if table is None or not table.foreign_keys:
-            return False
-        ends = {constraint.referred_table.key for constraint in table.foreign_key_constraints}
-        return table_name not in ends and all(
-            end in self.views and self._may_see(end) for end in ends
-        )
-
-    def _columns(self, record: RowChangeRecord, view: Any) -> Iterator[c.ChangedValue]:
-        old, new = record.old or {}, record.new or {}
-        for name in new or old:
-            if view is not None and not self._may_read(view, record.table_name, name):
-                continue
-            before, after = old.get(name), new.get(name)
-            if record.kind != "update" and before is None and after is None:
-                continue
-            yield c.ChangedValue(
-                self._label(view, record.table_name, name), *_difference(before, after, record.kind)
-            )
-
-    def _attribute(self, view: Any, table_name: str, name: str) -> str | None:
-        table = self.tables.get(table_name)
-        if view is None or table is None or name not in table.columns:
-            return None
-        return inspection.key_of(view.mapper, table.columns[name])
-
-    def _may_read(self, view: Any, table_name: str, name: str) -> bool:
-        key = self._attribute(view, table_name, name)
-        return bool(view.may("view", key or name))
-
-    def _label(self, view: Any, table_name: str, name: str) -> str:
-        key = self._attribute(view, table_name, name)
-        return str(view.get_column_name(key)) if key is not None else inspection.words(name)
+def _row(
+    reader: changed_rows.Reader, record: RowChangeRecord, step: Step | None = None
+) -> c.HistoryRow | None:
+    """What a page shows of ``record``, with what an undo would find; None where it may not."""
+    current = {} if step is None or step.current is None else step.current
+    return reader.row(
+        record.table_name,
+        record.kind,
+        record.key,
+        record.old,
+        record.new,
+        id=record.id,
+        state="" if step is None else step.state,
+        current={name: current[name] for name in step.differing if name in current} if step else {},
+    )
 
 
-def _identity(record: RowChangeRecord) -> str | None:
-    """The key of a record as URLs write it; None where it is kept only as a digest."""
-    if not record.key.startswith("["):
-        return None
-    parts = json.loads(record.key)
-    if any(isinstance(p, dict) for p in parts):
-        return None
-    escaped = (".n" if p is None else str(p).replace(".", "..").replace(",", ".,") for p in parts)
-    return ",".join(escaped)
-
-
-def _difference(old: Any, new: Any, kind: str) -> tuple[Any, Any]:
-    if kind == "insert":
-        return None, _shown(new)
-    if kind == "delete":
-        return _shown(old), None
-    if isinstance(old, str) and isinstance(new, str) and max(len(old), len(new)) > rendering.CUT:
-        return _marked(old, new)
-    return _shown(old), _shown(new)
-
-
-def _marked(old: str, new: str) -> tuple[Markup, Markup]:
-    """Two long texts with the words marked in which they differ."""
-    if max(len(old), len(new)) > COMPARED:
-        return rendering.text(old), rendering.text(new)
-    before, after = re.findall(r"\s+|\S+", old), re.findall(r"\s+|\S+", new)
-    left, right = Markup(), Markup()
-    for kind, a, b, x, y in difflib.SequenceMatcher(None, before, after, False).get_opcodes():
-        gone, come = escape("".join(before[a:b])), escape("".join(after[x:y]))
-        left += gone if kind == "equal" else Markup("<del>%s</del>") % gone if gone else gone
-        right += come if kind == "equal" else Markup("<ins>%s</ins>") % come if come else come
-    prose = Markup('<div class="prose">%s</div>')
-    return prose % left, prose % right
-
-
-def _shown(value: Any) -> Any:
-    """A value of an image as HTML."""
-    match value:
-        case {"secret": _}:
-            return SECRET
-        case {"bytes": str(text)}:
-            return rendering.size(len(text) * 3 // 4)
-        case {"size": int(size)}:
-            return rendering.size(size)
-        case dict():
-            return rendering.text(str(next(iter(value.values()))))
-    return rendering.text(value) if isinstance(value, str) else rendering.render(value)
+def _reader(history: HistoryView) -> changed_rows.Reader:
+    return changed_rows.Reader(history.views_by_table(), history.tables())
 
 
 def _set_page(
@@ -474,8 +356,8 @@ def _row_page(
 
 
 def _undo_page(history: HistoryView, record: ChangeSetRecord, steps: Sequence[Step]) -> c.UndoPage:
-    reader = _Reader(history)
-    rows = [r for s in steps[:SHOWN_ROWS] if (r := reader.change(s.record, s)) is not None]
+    reader = _reader(history)
+    rows = [r for s in steps[:SHOWN_ROWS] if (r := _row(reader, s.record, s)) is not None]
     counts: Mapping[str, int] = {
         state: sum(s.state == state for s in steps)
         for state in ("ready", "changed", "done", "lost")

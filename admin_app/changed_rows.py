@@ -1,0 +1,190 @@
+"""How a page shows rows that were changed, or would be: by table, old → new, as far as one may see.
+
+The history, undo and the review of a change draw their rows with it, by one template.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from markupsafe import Markup, escape
+
+from admin_app import contexts as c
+from admin_app import inspection, rendering
+from admin_app.changes.images import Image
+
+SECRET = Markup('<span class="none">••••••</span>')
+ANEW = Markup('<span class="muted">made when it is applied</span>')
+
+COMPARED = 20_000
+"""Characters of a text up to which its differences are found word by word."""
+
+KINDS = {"insert": "created", "update": "changed", "delete": "deleted"}
+
+
+def views_by_table(views: Iterable[Any]) -> dict[str, Any]:
+    """The view of each table that a class of ``views`` is mapped to."""
+    found: dict[str, Any] = {}
+    for view in views:
+        for table in view.mapper.tables:
+            if table is view.mapper.local_table or table.key not in found:
+                found[table.key] = view
+    return found
+
+
+def tables_of(views: Iterable[Any]) -> dict[str, sa.Table]:
+    """Every table of the metadata that the classes of ``views`` are mapped in."""
+    found: dict[str, sa.Table] = {}
+    for view in views:
+        metadata = getattr(view.mapper.local_table, "metadata", None)
+        if metadata is not None:
+            found.update(metadata.tables)
+    return found
+
+
+class Reader:
+    """Turns changes of rows into what a page shows, as far as the visitor may see it."""
+
+    def __init__(self, views: Mapping[str, Any], tables: Mapping[str, sa.Table]) -> None:
+        self.views = views
+        self.tables = tables
+
+    def row(
+        self,
+        table_name: str,
+        kind: str,
+        key: str,
+        old: Image | None,
+        new: Image | None,
+        *,
+        id: int,
+        state: str = "",
+        current: Image | None = None,
+        anew: Collection[str] = (),
+    ) -> c.HistoryRow | None:
+        """One row as the page has it; None where the visitor may not see rows of its table.
+
+        ``key`` is `images.key_text`; ``anew`` names the columns whose new value the database or a
+        default makes each time; ``current`` is what columns hold now that were changed since.
+        """
+        view = self.views.get(table_name)
+        if not self.may_see(table_name):
+            return None
+        text = identity_of(key) if not self._is_key_anew(table_name, anew) else None
+        noun = view.singular if view is not None else inspection.words(table_name)
+        link = None
+        if view is not None and text is not None and kind != "delete":
+            link = view.url_for("details" if view.can_view_details else "edit", id=text)
+        return c.HistoryRow(
+            id=id,
+            kind=KINDS[kind],
+            text=f"{noun} {text}" if text is not None else noun,
+            url=link,
+            columns=list(self._columns(table_name, kind, old or {}, new or {}, anew)),
+            state=state,
+            current=[
+                (self._label(view, table_name, name), shown(value))
+                for name, value in (current or {}).items()
+            ],
+        )
+
+    def _is_key_anew(self, table_name: str, anew: Collection[str]) -> bool:
+        table = self.tables.get(table_name)
+        return table is not None and any(column.name in anew for column in table.primary_key)
+
+    def may_see(self, table_name: str) -> bool:
+        """Whether the visitor may see the class of a table; of a table between, both its ends."""
+        view = self.views.get(table_name)
+        if view is not None:
+            return bool(view.may("view") and view.is_accessible())
+        table = self.tables.get(table_name)
+        if table is None or not table.foreign_keys:
+            return False
+        ends = {constraint.referred_table.key for constraint in table.foreign_key_constraints}
+        return table_name not in ends and all(
+            end in self.views and self.may_see(end) for end in ends
+        )
+
+    def _columns(
+        self, table_name: str, kind: str, old: Image, new: Image, anew: Collection[str]
+    ) -> Iterator[c.ChangedValue]:
+        view = self.views.get(table_name)
+        for name in new or old:
+            if view is not None and not self._may_read(view, table_name, name):
+                continue
+            before, after = old.get(name), new.get(name)
+            if kind != "update" and before is None and after is None:
+                continue
+            label = self._label(view, table_name, name)
+            if name in anew and after is not None:
+                yield c.ChangedValue(label, shown(before) if kind == "update" else None, ANEW)
+            else:
+                yield c.ChangedValue(label, *_difference(before, after, kind))
+
+    def _attribute(self, view: Any, table_name: str, name: str) -> str | None:
+        table = self.tables.get(table_name)
+        if view is None or table is None or name not in table.columns:
+            return None
+        return inspection.key_of(view.mapper, table.columns[name])
+
+    def _may_read(self, view: Any, table_name: str, name: str) -> bool:
+        key = self._attribute(view, table_name, name)
+        return bool(view.may("view", key or name))
+
+    def _label(self, view: Any, table_name: str, name: str) -> str:
+        key = self._attribute(view, table_name, name)
+        return str(view.get_column_name(key)) if key is not None else inspection.words(name)
+
+
+def identity_of(key: str) -> str | None:
+    """The key of a row as URLs write it, from `images.key_text`; None where that is a digest."""
+    if not key.startswith("["):
+        return None
+    parts = json.loads(key)
+    if any(isinstance(p, dict) for p in parts):
+        return None
+    escaped = (".n" if p is None else str(p).replace(".", "..").replace(",", ".,") for p in parts)
+    return ",".join(escaped)
+
+
+def _difference(old: Any, new: Any, kind: str) -> tuple[Any, Any]:
+    if kind == "insert":
+        return None, shown(new)
+    if kind == "delete":
+        return shown(old), None
+    if isinstance(old, str) and isinstance(new, str) and max(len(old), len(new)) > rendering.CUT:
+        return _marked(old, new)
+    return shown(old), shown(new)
+
+
+def _marked(old: str, new: str) -> tuple[Markup, Markup]:
+    """Two long texts with the words marked in which they differ."""
+    if max(len(old), len(new)) > COMPARED:
+        return rendering.text(old), rendering.text(new)
+    before, after = re.findall(r"\s+|\S+", old), re.findall(r"\s+|\S+", new)
+    left, right = Markup(), Markup()
+    for kind, a, b, x, y in difflib.SequenceMatcher(None, before, after, False).get_opcodes():
+        gone, come = escape("".join(before[a:b])), escape("".join(after[x:y]))
+        left += gone if kind == "equal" else Markup("<del>%s</del>") % gone if gone else gone
+        right += come if kind == "equal" else Markup("<ins>%s</ins>") % come if come else come
+    prose = Markup('<div class="prose">%s</div>')
+    return prose % left, prose % right
+
+
+def shown(value: Any) -> Any:
+    """A value of an image as HTML."""
+    match value:
+        case {"secret": _}:
+            return SECRET
+        case {"bytes": str(text)}:
+            return rendering.size(len(text) * 3 // 4)
+        case {"size": int(size)}:
+            return rendering.size(size)
+        case dict():
+            return rendering.text(str(next(iter(value.values()))))
+    return rendering.text(value) if isinstance(value, str) else rendering.render(value)
