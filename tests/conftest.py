@@ -21,6 +21,7 @@ import hypothesis
 import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
+from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
 IN_CI = bool(os.environ.get("CI"))
@@ -48,6 +49,24 @@ class Reader(FlaskClient):
 
 
 flask.Flask.test_client_class = Reader
+
+
+class CompiledTemplates(BytecodeCache):
+    """What templates were compiled to, for all applications of this process."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._code:
+            bucket.bytecode_from_string(self._code[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+# Nearly every test makes an application, and compiling the templates takes longer than all else.
+flask.Flask.jinja_options = {"bytecode_cache": CompiledTemplates()}
 
 Statements = Callable[..., AbstractContextManager[list[str]]]
 
