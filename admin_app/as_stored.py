@@ -1,12 +1,15 @@
 """Values that a database holds and Python has none for, read as the text that they are.
 
 Dates before Christ, members that an enum does not know, JSON nested beyond what a parser follows,
-what the type of an application cannot take: one of them would make a whole list unreadable. While
-`read_as_is` is on they come as `AsStored`; otherwise SQLAlchemy fails on them as ever.
+what the type of an application cannot take, a list where sqlalchemy.ext.mutable tracks a dict: one
+of them would make a whole list unreadable. While `read_as_is` is on they come as `AsStored`;
+otherwise SQLAlchemy fails on them as ever.
 """
 
 from __future__ import annotations
 
+import inspect
+import json
 import logging
 import re
 import weakref
@@ -17,6 +20,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event, orm
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext import mutable
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 log = logging.getLogger(__name__)
@@ -38,19 +42,24 @@ def read_as_is(is_on: bool) -> None:
 
 
 def tolerate(engine: sa.Engine, mapper: orm.Mapper[Any]) -> None:
-    """Let rows of ``mapper`` be read whatever they hold, in an application that is not ours."""
-    if mapper in _tolerated.setdefault(engine, set()):
+    """Let rows of ``mapper``, and of what it leads to, be read whatever they hold.
+
+    For an application that is not ours.
+    """
+    tolerated = _tolerated.setdefault(engine, weakref.WeakSet())
+    if mapper in tolerated:
         return
-    _tolerated[engine].add(mapper)
     if engine.driver == "psycopg2" and not event.contains(engine, "checkout", _reopen_psycopg2):
         event.listen(engine, "checkout", _reopen_psycopg2)
-    for column in mapper.columns:
-        for type_ in _with_items(column.type):
-            _soften(type_, engine.dialect)
-    _park_for_mutable(mapper)
+    for each in {mapper, *mapper.registry.mappers}.difference(tolerated):
+        tolerated.add(each)
+        for column in each.columns:
+            for type_ in _with_items(column.type):
+                _soften(type_, engine.dialect)
+        _park_for_mutable(each)
 
 
-_tolerated: weakref.WeakKeyDictionary[sa.Engine, set[Any]] = weakref.WeakKeyDictionary()
+_tolerated: weakref.WeakKeyDictionary[sa.Engine, weakref.WeakSet[Any]] = weakref.WeakKeyDictionary()
 
 
 # Types
@@ -106,34 +115,66 @@ def _soft(process: Callable[[Any], Any], type_: sa.types.TypeEngine[Any]) -> Cal
     return read
 
 
+# sqlalchemy.ext.mutable, which takes values of one kind alone and fails on every other
+
+
 def _park_for_mutable(mapper: orm.Mapper[Any]) -> None:
-    """Keep texts from sqlalchemy.ext.mutable, which takes the values of its own kind alone."""
-    keys = [
-        attribute.key
-        for attribute in mapper.column_attrs
-        if isinstance(attribute.columns[0].type, sa.JSON | sa.PickleType | sa.ARRAY)
-    ]
-    if not keys or mapper.class_ in _parked:
+    """Keep what tracks changes of a value from seeing one that it fails on."""
+    kinds = _kinds(mapper)
+    if not kinds or mapper.class_ in _parked:
         return
     _parked.add(mapper.class_)
 
     def park(state: Any, *rest: Any) -> None:
-        texts = {k: state.dict[k] for k in keys if isinstance(state.dict.get(k), AsStored)}
-        if texts:
-            _parked_texts[state] = texts
-            for key in texts:
+        for key, kind in kinds.items():
+            if state.dict.get(key) is None:
+                continue
+            value = state.dict[key] = _tracked(kind, key, state.dict[key])
+            if isinstance(value, AsStored):
+                _parked_texts.setdefault(state, {})[key] = value
                 del state.dict[key]
 
     def unpark(state: Any, *rest: Any) -> None:
         state.dict.update(_parked_texts.pop(state, ()))
 
-    for name in ("load", "refresh"):
+    for name in ("load", "refresh", "refresh_flush"):
         event.listen(mapper.class_, name, park, raw=True, propagate=True, insert=True)
         event.listen(mapper.class_, name, unpark, raw=True, propagate=True)
 
 
 _parked: weakref.WeakSet[type[Any]] = weakref.WeakSet()
 _parked_texts: weakref.WeakKeyDictionary[Any, dict[str, AsStored]] = weakref.WeakKeyDictionary()
+
+
+def _kinds(mapper: orm.Mapper[Any]) -> dict[str, Any]:
+    """The attributes whose values are tracked, each with the class that its values become.
+
+    Nothing public tells which they are: the listener of the extension has both in its closure.
+    """
+    found: dict[str, Any] = {}
+    for listener in mapper.class_manager.dispatch.load:
+        if getattr(listener, "__module__", None) == mutable.__name__:
+            known = inspect.getclosurevars(listener).nonlocals
+            if known.get("coerce") and "key" in known and "cls" in known:
+                found[known["key"]] = known["cls"]
+    return found
+
+
+def _tracked(kind: Any, key: str, value: Any) -> Any:
+    """``value`` as a ``kind``, or as text where that cannot take it over."""
+    if isinstance(value, AsStored) or not _as_is.get():
+        return value
+    try:
+        return kind.coerce(key, value)
+    except Exception:  # the kind may be the application's own
+        return AsStored(_written(value))
+
+
+def _written(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        return str(value)
 
 
 # psycopg2, which reads dates and JSON before any type of SQLAlchemy does

@@ -18,6 +18,7 @@ from sqlalchemy import orm
 from werkzeug.datastructures import FileStorage
 
 from admin_app import rendering
+from admin_app.as_stored import AsStored
 from admin_app.constraints import Limit
 from admin_app.forms.by_type import option_text
 from admin_app.forms.codecs import Codec
@@ -156,6 +157,7 @@ class ColumnField(ModelFieldMixin, wtforms.Field):
         super().__init__(label, validators, **kwargs)
         self.codec = codec.chosen()
         self.stored_text: str | None = None
+        self.copied: sa.ScalarSelect[Any] | None = None
         self.is_nullable = is_nullable
         self.is_generated = is_generated
         self.is_key = is_key
@@ -234,8 +236,33 @@ class ColumnField(ModelFieldMixin, wtforms.Field):
             return formatted(_same_lines(typed)) == shown
         return self.object_data is not None and self.codec.is_same(value, self.object_data)
 
+    def copy(self, value: Any, stored_text: str | None, stored: sa.ScalarSelect[Any]) -> None:
+        """Let a new row have what another one holds, where it was shown and sent as it is there.
+
+        ``stored`` takes it over in the database: no digit is lost, and what cannot be typed stays.
+        """
+        is_told = stored_text is not None if self.codec.is_json else isinstance(value, AsStored)
+        if not is_told or not self.raw_data:
+            return
+        typed, typed_anew = str(self.raw_data[0]), (self.object_data, self.stored_text)
+        self.object_data, self.stored_text = value, stored_text
+        if _same_lines(typed) == _same_lines(self.shown_text()):
+            self.copied, self.is_changed, self.process_errors = stored, True, []
+        self.object_data, self.stored_text = typed_anew
+
     def populate_obj(self, obj: Any, name: str) -> None:
-        super().populate_obj(obj, name)
+        if self.copied is not None:
+            set_unnoticed(obj, name, self.copied)
+            return
+        try:
+            super().populate_obj(obj, name)
+        except ValueError as error:
+            if not str(error).startswith(f"Attribute '{name}' does not accept objects of type"):
+                raise
+            # So sqlalchemy.ext.mutable says that it tracks values of another kind.
+            if not isinstance(self.data, sa.ClauseElement) and self.data is not sa.JSON.NULL:
+                raise ValueError(f"{_kind_of(self.data)} cannot stand here.") from None
+            set_unnoticed(obj, name, self.data)
         if not self.is_changed or not self.is_editing:
             return
         state = sa.inspect(obj)
@@ -254,6 +281,20 @@ class ColumnField(ModelFieldMixin, wtforms.Field):
         # what was emptied means SQL's.
         self.data = sa.null() if is_defaulted or self.codec.is_json else None
         self.is_changed = True
+
+
+def set_unnoticed(obj: Any, name: str, value: Any) -> None:
+    """Set an attribute to what only the database can make a value of its type of.
+
+    What listens expects such a value; which this will be once stored.
+    """
+    orm.attributes.set_committed_value(obj, name, value)
+
+
+def _kind_of(value: Any) -> str:
+    """What a value of JSON is, as the beginning of a sentence."""
+    kinds = {dict: "An object", list: "A list", str: "A text", bool: "True or false"}
+    return kinds.get(type(value), "A number" if isinstance(value, int | float) else "This value")
 
 
 def _same_lines(text: str) -> str:
@@ -532,8 +573,7 @@ class ReadOnlyField(ModelFieldMixin, wtforms.Field):
 
     def populate_obj(self, obj: Any, name: str) -> None:
         if self.is_changed:
-            # No event: what listens expects a value of the type, which this will be once stored.
-            orm.attributes.set_committed_value(obj, name, self.data)
+            set_unnoticed(obj, name, self.data)
 
     def shown(self) -> Markup:
         if self.is_binary:

@@ -90,7 +90,8 @@ class ModelFormMixin:
                 field.prefill(values.getlist(key))
 
     def copy_unsent(self, original: Any) -> None:
-        """Take over from ``original`` what no form can send, and files where no other was sent."""
+        """Take over from ``original`` what no form can send, and what was sent as it was shown."""
+        texts = _stored_texts(original, self._json_codecs())
         for field in self._fields.values():  # type: ignore[attr-defined]
             key = field.name.removeprefix(self._prefix)  # type: ignore[attr-defined]
             if isinstance(field, BinaryField) and not field.is_changed:
@@ -99,6 +100,9 @@ class ModelFormMixin:
                 field.process_errors = []
             elif isinstance(field, ReadOnlyField) and field.is_of_column:
                 field.copy(_in_database(sa.inspect(original), key))
+            elif isinstance(field, ColumnField) and not field.is_secret:
+                state = sa.inspect(original)
+                field.copy(state.dict.get(key), texts.get(key), _in_database(state, key))
 
     def valid_values(self, mapper: orm.Mapper[Any]) -> dict[str, Any]:
         """By column attribute, what the fields hold that were sent, changed and well-formed."""
@@ -107,7 +111,7 @@ class ModelFormMixin:
             key = field.name.removeprefix(self._prefix)  # type: ignore[attr-defined]
             if field.errors or not getattr(field, "is_changed", False):
                 continue
-            if isinstance(field, ReadOnlyField):
+            if isinstance(field, ReadOnlyField) or getattr(field, "copied", None) is not None:
                 continue
             relationship = inspection.relationships(mapper).get(key)
             if key in inspection.columns(mapper) and not isinstance(field, PickerField):

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlalchemy.dialects import postgresql as pg
-from sqlalchemy.ext.mutable import MutableDict
+from sqlalchemy.ext.mutable import MutableDict, MutableList
 
 from admin_app import ModelView, as_stored
 from tests.db.conftest import Site
@@ -44,6 +44,16 @@ class Copied(sa.types.TypeDecorator):
         return None if value is None else dict(value.items())
 
 
+class Wrapped(sa.types.TypeDecorator):
+    """JSON that a program reads by itself."""
+
+    impl = sa.JSON
+    cache_ok = True
+
+    def process_result_value(self, value, dialect):
+        return value
+
+
 class Day(sa.types.TypeDecorator):
     """Dates alone have a day to replace."""
 
@@ -64,13 +74,22 @@ class Thing(Base):
     name: orm.Mapped[str | None]
     json = orm.mapped_column(sa.JSON)
     mutable = orm.mapped_column(MutableDict.as_mutable(sa.JSON))
+    members = orm.mapped_column(MutableList.as_mutable(sa.JSON))
     copied = orm.mapped_column(Copied)
+    wrapped = orm.mapped_column(MutableDict.as_mutable(Wrapped))
     lower = orm.mapped_column(Lower)
     mood = orm.mapped_column(sa.Enum(Mood, native_enum=False, length=20))
     day = orm.mapped_column(Day)
     date = orm.mapped_column(sa.Date)
     time = orm.mapped_column(sa.Time)
     naive = orm.mapped_column(sa.DateTime)
+
+
+class Note(Base):
+    __tablename__ = "notes"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    thing_id = orm.mapped_column(sa.ForeignKey(Thing.id))
+    thing = orm.relationship(Thing, lazy="joined")
 
 
 class OwnBase(orm.DeclarativeBase):
@@ -112,6 +131,12 @@ PORTABLE = [
     ("json", WIDE, "99999"),
     ("mutable", WIDE_OBJECT, "99999"),
     ("copied", WIDE_OBJECT, "99999"),
+    ("mutable", "[1, 2.50]", "2.50"),
+    ("mutable", "11", "11"),
+    ("mutable", '"a text"', "a text"),
+    ("members", '{"a": 2.50}', "2.50"),
+    ("wrapped", "[1, 2]", "[1, 2]"),
+    ("wrapped", DEEP, "{&#34;a&#34;:"),
     ("lower", "LOST", "LOST"),
     ("mood", "LOST", "LOST"),
 ]
@@ -227,6 +252,51 @@ def test_a_member_that_is_not_known_is_replaced_by_one_that_is(make_site, contro
     assert controls(site.client.get(url).text)["lower"] == ["LOST"]
     assert site.client.post(url, data={"lower": "BAD"}).status_code == 302
     assert stored(site, "lower") == "BAD"
+
+
+LISTED = "INSERT INTO things (name, mutable) VALUES ('x', '[1.50, 0.10]')"
+
+
+def test_a_copy_of_a_row_has_what_could_not_be_typed(make_site, controls):
+    site = make_site(Base).register_all()
+    with site.engine.begin() as connection:
+        connection.exec_driver_sql(LISTED)
+        connection.exec_driver_sql(
+            "UPDATE things SET mood = 'LOST', wrapped = '[1]', json = '[1.50]'"
+        )
+    url = site.url(Thing, "edit", identity=(1,))
+    sent = {**controls(site.client.get(url).text), "_save_as_new": "1"}
+    assert site.client.post(url, data=sent).status_code == 400
+    assert site.client.post(url, data={**sent, "mood": "GOOD"}).status_code == 302
+    columns = "CAST(mutable AS TEXT), CAST(wrapped AS TEXT), CAST(json AS TEXT)"
+    with site.engine.connect() as connection:
+        copy = connection.exec_driver_sql(f"SELECT {columns} FROM things WHERE id = 2").one()
+    assert tuple(copy) == ("[1.50, 0.10]", "[1]", "[1.50]")
+
+
+def test_a_value_of_another_kind_is_replaced_by_one_of_the_kind_that_is_tracked(make_site):
+    site = make_site(Base).register_all()
+    with site.engine.begin() as connection:
+        connection.exec_driver_sql(LISTED)
+    url = site.url(Thing, "edit", identity=(1,))
+    refused = site.client.post(url, data={"mutable": "[2]"})
+    assert refused.status_code == 400
+    assert "A list cannot stand here." in refused.text
+    for text in ('{"a": 1}', "null", '{"a": 2}'):
+        assert site.client.post(url, data={"mutable": text}).status_code == 302
+        assert stored(site, "mutable") == text
+    assert site.client.post(url, data={"mutable": ""}).status_code == 302
+    assert stored(site, "mutable") is None
+
+
+def test_a_row_is_shown_whose_related_rows_hold_what_no_value_stands_for(make_site):
+    site = make_site(Base).register_all()
+    with site.engine.begin() as connection:
+        connection.exec_driver_sql(LISTED)
+        connection.exec_driver_sql("INSERT INTO notes (id, thing_id) VALUES (1, 1)")
+    for page in ("list", "edit", "details"):
+        values = {} if page == "list" else {"identity": (1,)}
+        assert site.client.get(site.url(Note, page, **values)).status_code == 200
 
 
 def test_outside_of_the_admin_an_application_fails_on_them_as_ever(make_site):
