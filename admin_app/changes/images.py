@@ -21,10 +21,13 @@ import decimal
 import hashlib
 import json
 import math
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import exc
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import NullType
 
@@ -60,31 +63,46 @@ def key_text(image: Mapping[str, Any], table: sa.Table) -> str:
 
 
 def stored(
-    column: sa.Column[Any], dialect: sa.Dialect, source: sa.ColumnElement[Any] | None = None
-) -> sa.ColumnElement[Any]:
+    column: sa.Column[Any],
+    dialect: sa.Dialect,
+    source: sa.ColumnElement[Any] | None = None,
+    *,
+    is_declared: bool = True,
+) -> sa.Label[Any]:
     """The expression that reads ``column`` as its image is made of it.
 
-    ``source`` is what it reads instead: another expression of the same type.
+    ``source`` is what it reads instead: another expression of the same type. Without
+    ``is_declared`` the database may have another type than the mapping says.
     """
-    type_ = inspection.stored_type(column.type)
     source = column if source is None else source
-    if isinstance(type_, inspection.BINARY):
-        return sa.type_coerce(source, sa.LargeBinary()).label(column.name)
     plain = sa.type_coerce(source, NullType())
-    if dialect.name != "postgresql" or isinstance(type_, sa.Boolean | sa.Integer):
+    type_ = _database_type(column.type, dialect)
+    as_it_is = isinstance(type_, (sa.Boolean, sa.Integer, *inspection.BINARY))
+    if dialect.name != "postgresql" or as_it_is:
         return plain.label(column.name)
-    if isinstance(type_, sa.DateTime) and type_.timezone:
+    if isinstance(type_, sa.DateTime) and type_.timezone and is_declared:
         # One moment has one text, whatever the time zone of the connection.
         at_utc = plain.op("AT TIME ZONE")(sa.literal_column("'UTC'"))
         return (sa.cast(at_utc, sa.Text()) + sa.literal_column("'+00'")).label(column.name)
     return sa.cast(plain, sa.Text()).label(column.name)
 
 
+def _database_type(
+    type_: sa.types.TypeEngine[Any], dialect: sa.Dialect
+) -> sa.types.TypeEngine[Any]:
+    """What ``type_`` is made of in this database; a decorator may choose differently in each."""
+    return inspection.stored_type(type_.dialect_impl(dialect))
+
+
 def encoded(value: Any, column: sa.Column[Any]) -> Any:
     """``value``, read as `stored` reads it, as JSON."""
+    return _encoded(value, inspection.is_secret(column.name))
+
+
+def _encoded(value: Any, is_secret: bool) -> Any:
     if value is None:
         return None
-    if inspection.is_secret(column.name):
+    if is_secret:
         return {"secret": hashlib.sha256(repr(value).encode("utf-8", "replace")).hexdigest()}
     if isinstance(value, bool | int | str):
         return value
@@ -144,23 +162,23 @@ def bound(column: sa.Column[Any], value: Any, dialect: sa.Dialect) -> sa.ColumnE
     if isinstance(plain, bytes):
         return sa.literal(plain, sa.LargeBinary())
     if dialect.name == "postgresql" and isinstance(plain, str):
-        return _from_text(plain, column)
+        return _from_text(plain, column, dialect)
     return sa.literal(plain, AsItIs())
 
 
-def _from_text(text: str, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+def _from_text(text: str, column: sa.Column[Any], dialect: sa.Dialect) -> sa.ColumnElement[Any]:
     """What PostgreSQL reads from ``text`` as a value of ``column``."""
-    type_ = column.type
     literal = sa.literal(text, sa.Text())
-    if isinstance(inspection.stored_type(type_), NullType):
+    if isinstance(_database_type(column.type, dialect), NullType):
         # A literal without a type becomes whatever the column is.
         return sa.literal(text, AsItIs())
-    cast = sa.cast(sa.cast(literal, sa.Text()), _declared(type_))
+    cast = sa.cast(sa.cast(literal, sa.Text()), _declared(column.type, dialect))
     return sa.type_coerce(cast, NullType())
 
 
-def _declared(type_: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
+def _declared(type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
     """The type as the database knows it: under a decorator, and without a length to cut to."""
+    type_ = type_.dialect_impl(dialect)
     while inspection.is_decorated(type_):
         type_ = type_.impl_instance
     if isinstance(type_, sa.Enum) and not type_.native_enum:
@@ -171,13 +189,68 @@ def _declared(type_: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
     return type_
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How the rows of one table are read."""
+
+    names: tuple[str, ...]
+    are_secret: tuple[bool, ...]
+    statement: sa.Select[Any]
+
+    def read(
+        self,
+        connection: sa.Connection,
+        where: Sequence[sa.ColumnElement[bool]],
+        parameters: Mapping[str, Any],
+    ) -> list[Image]:
+        names, are_secret = self.names, self.are_secret
+        rows = connection.execute(self.statement.where(*where), dict(parameters))
+        return [
+            {
+                name: value
+                if value is None or (value.__class__ in _PLAIN and not secret)
+                else _encoded(value, secret)
+                for name, value, secret in zip(names, row, are_secret, strict=True)
+            }
+            for row in rows
+        ]
+
+
+_PLAIN = frozenset({int, str, bool})
+
+_ways: weakref.WeakKeyDictionary[
+    sa.Dialect, weakref.WeakKeyDictionary[sa.Table, dict[bool, _Way]]
+] = weakref.WeakKeyDictionary()
+"""For each table how its rows are read without holding them, and how when they are held."""
+
+
+def _way(table: sa.Table, dialect: sa.Dialect, *, is_declared: bool, lock: bool) -> _Way:
+    expressions = [stored(c, dialect, is_declared=is_declared) for c in table.columns]
+    statement = sa.select(*expressions).select_from(table)
+    if lock:
+        # Two who change the same rows at once wait for each other in one order.
+        statement = statement.order_by(*table.primary_key.columns).with_for_update(of=table)
+    return _Way(
+        tuple(c.name for c in table.columns),
+        tuple(inspection.is_secret(c.name) for c in table.columns),
+        statement,
+    )
+
+
 def read(
-    connection: sa.Connection, table: sa.Table, where: Sequence[sa.ColumnElement[bool]], lock: bool
+    connection: sa.Connection,
+    table: sa.Table,
+    where: Sequence[sa.ColumnElement[bool]],
+    lock: bool,
+    parameters: Mapping[str, Any] | None = None,
 ) -> list[Image]:
     """The images of the rows of ``table`` that meet ``where``; ``lock`` holds them."""
-    statement = sa.select(*(stored(c, connection.dialect) for c in table.columns))
-    statement = statement.select_from(table).where(*where)
-    return _images(connection, table, statement, lock, None)
+    ways = _ways.setdefault(connection.dialect, weakref.WeakKeyDictionary())
+    known = ways.setdefault(table, {})
+    if lock in known:
+        return known[lock].read(connection, where, parameters or {})
+    known[lock], found = _read_first(connection, table, where, lock, parameters or {})
+    return found
 
 
 def read_matching(
@@ -187,27 +260,34 @@ def read_matching(
     parameters: Mapping[str, Any],
 ) -> list[Image]:
     """The images, locked, of the rows that a statement with this WHERE is about to change."""
-    statement = sa.select(*(stored(c, connection.dialect) for c in table.columns))
-    statement = statement.select_from(table)
-    if criterion is not None:
-        statement = statement.where(criterion)
-    return _images(connection, table, statement, True, parameters)
+    where = () if criterion is None else (criterion,)
+    return read(connection, table, where, True, parameters)
 
 
-def _images(
+def _read_first(
     connection: sa.Connection,
     table: sa.Table,
-    statement: sa.Select[Any],
+    where: Sequence[sa.ColumnElement[bool]],
     lock: bool,
-    parameters: Mapping[str, Any] | None,
-) -> list[Image]:
-    if lock:
-        statement = statement.with_for_update(of=table)
-    columns = list(table.columns)
-    rows = connection.execute(statement, dict(parameters or {}))
-    return [
-        {c.name: encoded(value, c) for c, value in zip(columns, row, strict=True)} for row in rows
-    ]
+    parameters: Mapping[str, Any],
+) -> tuple[_Way, list[Image]]:
+    """Read a table that was not read before, and find out how that is done.
+
+    The database may know a column as another type than the mapping does, and may not let rows of a
+    view be locked.
+    """
+    refused: exc.DBAPIError | None = None
+    dialect = connection.dialect
+    for locks in (True, False) if lock else (False,):
+        for is_declared in (True, False):
+            way = _way(table, dialect, is_declared=is_declared, lock=locks)
+            try:
+                with connection.begin_nested():
+                    return way, way.read(connection, where, parameters)
+            except (exc.ProgrammingError, exc.NotSupportedError, exc.DataError) as error:
+                refused = refused or error
+    assert refused is not None
+    raise refused
 
 
 def having(
@@ -217,21 +297,105 @@ def having(
     columns = key_columns(table)
     found = list(keys)
     for start in range(0, len(found), ROWS_AT_ONCE):
-        portion = found[start : start + ROWS_AT_ONCE]
-        if len(columns) == 1:
-            column = columns[0]
-            plain = sa.type_coerce(column, NullType())
-            yield plain.in_([bound(column, key[0], dialect) for key in portion])
-        else:
-            yield sa.or_(*(sa.and_(*_equal(columns, key, dialect)) for key in portion))
+        yield _among(columns, found[start : start + ROWS_AT_ONCE], dialect)
+
+
+def _among(
+    columns: Sequence[sa.Column[Any]], keys: Sequence[Sequence[Any]], dialect: sa.Dialect
+) -> sa.ColumnElement[bool]:
+    """That ``columns`` together are one of ``keys``, whose parts are as in images."""
+    parts = [_Part(c, [k[n] for k in keys], dialect) for n, c in enumerate(columns)]
+    if not all(part.is_list for part in parts):
+        return sa.or_(*(sa.and_(*_equal(columns, key, dialect)) for key in keys))
+    if len(parts) == 1:
+        return parts[0].contained()
+    left = sa.tuple_(*(part.plain for part in parts))
+    if dialect.name == "postgresql":
+        # Side by side these give one key a row.
+        return left.in_(sa.select(*(sa.func.unnest(part.array()) for part in parts)))
+    return left.in_(list(zip(*(part.values for part in parts), strict=True)))
+
+
+class _Part:
+    """One column of a key, and what it holds in many of them."""
+
+    def __init__(self, column: sa.Column[Any], values: Sequence[Any], dialect: sa.Dialect) -> None:
+        self.dialect = dialect
+        self.is_postgresql = dialect.name == "postgresql"
+        self.plain = sa.type_coerce(column, AsItIs())
+        self.values = [decoded(value) for value in values]
+        self.type = _declared(column.type, dialect)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether all values can be given as one list."""
+        if None in self.values:
+            return False
+        if not self.is_postgresql:
+            return True
+        unlisted = (NullType, sa.ARRAY, sa.JSON)
+        kinds = {value.__class__ for value in self.values}
+        return kinds in ({int}, {str}) and not isinstance(self.type, unlisted)
+
+    def array(self) -> sa.ColumnElement[Any]:
+        are_texts = isinstance(self.values[0], str)
+        given = postgresql.ARRAY(sa.Text() if are_texts else sa.BigInteger())
+        literal = sa.cast(sa.literal(self.values, given), given)
+        return sa.type_coerce(sa.cast(literal, postgresql.ARRAY(self.type)), AsItIs())
+
+    def contained(self) -> sa.ColumnElement[bool]:
+        if self.is_postgresql:
+            return self.plain == sa.func.any(self.array(), type_=AsItIs())
+        values = sa.bindparam(None, self.values, AsItIs(), expanding=True)
+        return self.plain.in_(values)
 
 
 def _equal(
-    columns: Sequence[sa.Column[Any]], key: Key, dialect: sa.Dialect
+    columns: Sequence[sa.Column[Any]], key: Sequence[Any], dialect: sa.Dialect
 ) -> Iterator[sa.ColumnElement[bool]]:
     for column, value in zip(columns, key, strict=True):
         plain = sa.type_coerce(column, NullType())
-        yield plain.is_(None) if value is None else plain == bound(column, value, dialect)
+        if value is None:
+            yield plain.is_(None)
+        elif dialect.name == "postgresql" and not column.primary_key and isinstance(value, str):
+            # Not every type of PostgreSQL can be compared; its text can.
+            yield stored(column, dialect).element == sa.cast(
+                sa.literal(value, sa.Text()), sa.Text()
+            )
+        else:
+            yield plain == bound(column, value, dialect)
+
+
+def named(
+    table: sa.Table, keys: Sequence[Sequence[Any]], dialect: sa.Dialect
+) -> Iterator[sa.ColumnElement[bool]]:
+    """Criteria that together find the rows with ``keys``, whose parts are as the mapping has them.
+
+    They come in portions.
+    """
+    columns = key_columns(table)
+    is_comparable = bool(table.primary_key.columns) or dialect.name != "postgresql"
+    for start in range(0, len(keys), ROWS_AT_ONCE):
+        portion = keys[start : start + ROWS_AT_ONCE]
+        if len(columns) == 1:
+            yield columns[0].in_([key[0] for key in portion])
+        elif is_comparable and not any(None in key for key in portion):
+            yield sa.tuple_(*columns).in_([tuple(key) for key in portion])
+        else:
+            yield sa.or_(*(sa.and_(*_same(columns, key, dialect)) for key in portion))
+
+
+def _same(
+    columns: Sequence[sa.Column[Any]], key: Sequence[Any], dialect: sa.Dialect
+) -> Iterator[sa.ColumnElement[bool]]:
+    for column, value in zip(columns, key, strict=True):
+        if value is None:
+            yield column.is_(None)
+        elif dialect.name == "postgresql" and not column.primary_key:
+            found = _stored_literal(column, value, dialect)
+            yield stored(column, dialect).element == found.element
+        else:
+            yield column == value
 
 
 def key_of(image: Mapping[str, Any], table: sa.Table) -> Key:
@@ -256,21 +420,9 @@ def pointing(
     dialect: sa.Dialect,
 ) -> sa.ColumnElement[bool]:
     """That a row points at one of ``parents``; ``pairs`` are its columns and those pointed at."""
-    if len(pairs) == 1:
-        local, remote = pairs[0]
-        values = [bound(local, p[remote.name], dialect) for p in parents]
-        return sa.type_coerce(local, NullType()).in_(values)
-    return sa.or_(
-        *(
-            sa.and_(
-                *(
-                    sa.type_coerce(local, NullType()) == bound(local, parent[remote.name], dialect)
-                    for local, remote in pairs
-                )
-            )
-            for parent in parents
-        )
-    )
+    keys = [[parent[remote.name] for _, remote in pairs] for parent in parents]
+    keys = [key for key in keys if None not in key]
+    return _among([local for local, _ in pairs], keys, dialect) if keys else sa.false()
 
 
 def writable(table: sa.Table) -> list[sa.Column[Any]]:
@@ -312,13 +464,13 @@ def _slot_name(name: str, prefix: str = "new_") -> str:
 def _slot(column: sa.Column[Any], name: str, dialect: sa.Dialect, prefix: str = "new_") -> Any:
     """A parameter for a value of ``column`` as an image holds it."""
     slot = _slot_name(name, prefix)
-    type_ = inspection.stored_type(column.type)
+    type_ = _database_type(column.type, dialect)
     if isinstance(type_, inspection.BINARY):
         return sa.bindparam(slot, type_=sa.LargeBinary())
     is_text = not isinstance(type_, sa.Boolean | sa.Integer | NullType)
     if dialect.name == "postgresql" and is_text:
         text = sa.cast(sa.bindparam(slot, type_=sa.Text()), sa.Text())
-        return sa.type_coerce(sa.cast(text, _declared(column.type)), NullType())
+        return sa.type_coerce(sa.cast(text, _declared(column.type, dialect)), NullType())
     return sa.bindparam(slot, type_=AsItIs())
 
 
@@ -352,5 +504,5 @@ def _processed(column: sa.Column[Any], value: Any, dialect: sa.Dialect) -> Any:
 def _stored_literal(
     column: sa.Column[Any], value: Any, dialect: sa.Dialect
 ) -> sa.ColumnElement[Any]:
-    typed = sa.cast(sa.literal(value, column.type), _declared(column.type))
+    typed = sa.cast(sa.literal(value, column.type), _declared(column.type, dialect))
     return stored(sa.Column(column.name, column.type), dialect, typed)

@@ -331,3 +331,86 @@ def test_a_thousand_updated_rows_cost_few_statements(engine, statements):
         change(engine, write, Club)
     assert len(recorded(engine)) == 1002
     assert len(seen) <= 10
+
+
+class OwnKey(sa.types.TypeDecorator):
+    """A UUID in PostgreSQL, and bytes elsewhere."""
+
+    impl = sa.LargeBinary
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect):
+        is_native = dialect.name == "postgresql"
+        return dialect.type_descriptor(sa.Uuid() if is_native else sa.LargeBinary(16))
+
+    def process_bind_param(self, value, dialect):
+        return value if dialect.name == "postgresql" else value.bytes
+
+    def process_result_value(self, value, dialect):
+        return value if dialect.name == "postgresql" else uuid.UUID(bytes=value)
+
+
+class Odd(orm.DeclarativeBase):
+    metadata = sa.MetaData()
+
+
+class Thing(Odd):
+    __tablename__ = "thing"
+    id: orm.Mapped[uuid.UUID] = orm.mapped_column(OwnKey, primary_key=True)
+    part: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    name: orm.Mapped[str]
+
+
+class Drifted(Odd):
+    __tablename__ = "drifted"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    at: orm.Mapped[dt.datetime | None] = orm.mapped_column(sa.DateTime(timezone=True))
+    name: orm.Mapped[str | None]
+
+
+def test_keys_are_found_whatever_the_database_makes_of_their_type(engine):
+    Odd.metadata.create_all(engine)
+    keys = [uuid.UUID(int=n) for n in range(3)]
+    change(engine, lambda c: c.session.add_all([Thing(id=k, part=1, name="a") for k in keys]))
+    assert len(recorded(engine)) == 3
+
+    def write(change_set):
+        for thing in change_set.session.scalars(sa.select(Thing)):
+            thing.name = "b"
+
+    change(engine, write, Thing)
+    assert [(kind, old, new) for kind, _, _, old, new in recorded(engine)] == 3 * [
+        ("update", {"name": "a"}, {"name": "b"})
+    ]
+
+
+def test_a_column_of_another_type_than_the_mapping_says_is_recorded_as_text(engine):
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text("CREATE TABLE drifted (id INTEGER PRIMARY KEY, at TEXT, name TEXT)")
+        )
+        connection.execute(sa.text("INSERT INTO drifted VALUES (1, 'noon', 'a')"))
+    change(engine, lambda c: c.session.execute(sa.update(Drifted).values(name="b")), Drifted)
+    assert recorded(engine) == [("update", "drifted", [1], {"name": "a"}, {"name": "b"})]
+
+
+@pytest.mark.postgresql
+def test_a_view_whose_rows_cannot_be_locked_is_recorded(postgresql_url):
+    engine = sa.create_engine(normalise_url(postgresql_url))
+    database.Base.metadata.create_all(engine)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE source (id INTEGER PRIMARY KEY, name TEXT)"))
+        connection.execute(sa.text("INSERT INTO source VALUES (1, 'a')"))
+        connection.execute(
+            sa.text(
+                "CREATE VIEW drifted AS SELECT id, max(name) AS name, NULL AS at "
+                "FROM source GROUP BY id"
+            )
+        )
+        connection.execute(
+            sa.text(
+                "CREATE RULE r AS ON UPDATE TO drifted DO INSTEAD UPDATE source SET name = NEW.name"
+            )
+        )
+    change(engine, lambda c: c.session.execute(sa.update(Drifted).values(name="b")), Drifted)
+    assert recorded(engine) == [("update", "drifted", [1], {"name": "a"}, {"name": "b"})]
