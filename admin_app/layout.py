@@ -18,7 +18,7 @@ from admin_app import inspection, listing, rendering
 from admin_app.contexts import FormGroup
 from admin_app.errors import ConfigurationError
 from admin_app.forms import attribute_for, widgets
-from admin_app.forms.fields import ChoiceField, ColumnField
+from admin_app.forms.fields import MULTILINE, ChoiceField, ColumnField
 from admin_app.forms.pickers import PickerField
 from admin_app.inspection import Path
 from admin_app.listing import ListedRow
@@ -228,9 +228,10 @@ def _dress_text(field: ColumnField, kind: str | None) -> None:
     if not field.codec.is_text:
         return
     text = field.text()
-    if kind is None or (field.codec.is_long and field.codec.rows > 1) or "\n" in text:
+    if kind is None or any(sign in text for sign in MULTILINE):
         return
-    _add(field, widgets.control_attributes(kind, text))
+    # None of them runs over lines, however many characters its column takes.
+    _add(field, {"type": "text", **widgets.control_attributes(kind, text)})
     link = widgets.safe_link(str(field.object_data or "")) if kind == "url" else None
     if link is not None:
         field.link = link  # type: ignore[attr-defined]

@@ -28,7 +28,14 @@ from admin_app.forms.fields import (
     ReadOnlyField,
 )
 from admin_app.forms.model_form import ModelFormMixin
-from admin_app.forms.pickers import KeyPickerField, Lookup, PickerField, ProxyPickerField
+from admin_app.forms.pickers import (
+    KeyPickerField,
+    Lookup,
+    PickerField,
+    ProxyPickerField,
+    QueryField,
+    QueryMultipleField,
+)
 from admin_app.forms.widgets import ShownField
 
 
@@ -278,8 +285,7 @@ class ModelConverter(AdminModelConverter):
             if override is not None:
                 return override(**kwargs)
             kwargs.setdefault("allow_blank", is_nullable)
-            select: Any = super()._model_select_field
-            return select(prop, bool(prop.uselist), prop.mapper.class_, **kwargs)
+            return QueryMultipleField(**kwargs) if prop.uselist else QueryField(**kwargs)
         is_key = (
             any(c.primary_key for c in prop.local_columns if c not in inspection.kept_columns(prop))
             and not prop.uselist

@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote
 
 import sqlalchemy as sa
 import wtforms
+from flask_admin.contrib.sqla.fields import QuerySelectField, QuerySelectMultipleField
 from markupsafe import Markup
 from sqlalchemy import orm
 
@@ -347,3 +348,35 @@ class ProxyPickerField(PickerField):
         mapper.class_manager.dispatch.init(orm.attributes.instance_state(near), [], {})
         setattr(near, self.far_key, far)
         return near
+
+
+class _Keeping(QuerySelectField):
+    """Flask-Admin's choice among the rows of a query, that keeps what the row at hand has.
+
+    Flask-Admin's own empties the relationship when the query lacks its row.
+    """
+
+    def _get_object_list(self) -> list[tuple[str, Any]]:
+        if self._object_list is None:
+            found = super()._get_object_list()
+            known = [row for _, row in found]
+            held = self.object_data if isinstance(self.object_data, list) else [self.object_data]
+            added = [row for row in held if row is not None and row not in known]
+            self._object_list = found + [(str(self.get_pk(row)), row) for row in added]
+        return self._object_list
+
+
+class QueryField(_Keeping):
+    """One row of a host's ``query_factory``."""
+
+    def pre_validate(self, form: Any) -> None:
+        sent = str(self.raw_data[0]) if self.raw_data else ""
+        if self.data is None and sent not in ("", FLASK_ADMIN_BLANK):
+            raise wtforms.ValidationError(
+                f"There is no row “{inspection.shorten(sent)}” to choose (any more)."
+            )
+        super().pre_validate(form)
+
+
+class QueryMultipleField(_Keeping, QuerySelectMultipleField):
+    """Several rows of a host's ``query_factory``."""

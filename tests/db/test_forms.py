@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
+from admin_app import ModelView
 from examples.fleet.models import Customer, Document, Order, Product, Tag, Task
+from tests.db.conftest import Site
 
 
 def test_a_new_row_is_prefilled_from_the_url(site, controls):
@@ -84,3 +86,30 @@ def test_a_prefilled_form_is_saved_as_it_was_shown(site, controls):
     assert site.client.post(url, data=sent).status_code == 302
     with site.session() as session:
         assert session.scalar(sa.select(Tag).filter_by(name="from the url")) is not None
+
+
+class Narrowed(ModelView):
+    """Forms on which queries of the host leave nothing to choose."""
+
+    form_columns = ("name", "category", "tags")
+    form_args = {name: {"query_factory": list} for name in ("category", "tags")}
+
+
+@pytest.mark.filterwarnings("ignore:Yielding raw tuples")
+def test_a_query_of_the_host_that_lacks_the_rows_that_were_chosen_takes_none_away(
+    fleet_url, controls
+):
+    site = Site(fleet_url).register_all(views={Product: Narrowed})
+    with site.session() as session:
+        has_all = Product.tags.any() & Product.category.has()
+        product = session.scalars(sa.select(Product).where(has_all)).first()
+        id_, category, tags = product.id, product.category_id, len(product.tags)
+    url = f"{site.url(Product, 'edit')}?id={id_}"
+    sent = {**controls(site.client.get(url).text), "name": "renamed"}
+    assert site.client.post(url, data=sent).status_code == 302
+    refused = site.client.post(url, data={"category": "-1"})
+    assert (refused.status_code, "to choose (any more)" in refused.text) == (400, True)
+    with site.session() as session:
+        product = session.get(Product, id_)
+        found = (product.name, product.category_id, len(product.tags))
+    assert found == ("renamed", category, tags)

@@ -59,7 +59,7 @@ class Article(Base):
     title: Mapped[str] = mapped_column(sa.String(80))
     slug: Mapped[str | None] = mapped_column(sa.String(30))
     state: Mapped[State] = mapped_column(default=State.DRAFT)
-    website: Mapped[str | None] = mapped_column(sa.String(200))
+    website: Mapped[str | None] = mapped_column(sa.String(2000))
     email: Mapped[str | None] = mapped_column(sa.String)
     phone: Mapped[str | None] = mapped_column(sa.String(40))
     colour: Mapped[str | None] = mapped_column(sa.String(20))
@@ -185,7 +185,7 @@ def test_what_no_group_names_is_left_out(open_form: Any) -> None:
 def test_a_folded_group_with_an_error_is_open(open_form: Any) -> None:
     site, _ = open_form(Grouped)
     answer = site.client.post(
-        site.url(Article, "edit", id=1), data={"title": "Fog", "website": "x" * 300}
+        site.url(Article, "edit", id=1), data={"title": "Fog", "website": "x" * 3000}
     )
     assert answer.status_code == 400
     assert '<details class="fold" open>' in answer.text
@@ -220,7 +220,7 @@ def test_a_tab_with_an_error_says_so(open_form: Any) -> None:
         ]
 
     site, _ = open_form(Tabbed)
-    answer = site.client.post(site.url(Article, "edit", id=1), data={"website": "x" * 300})
+    answer = site.client.post(site.url(Article, "edit", id=1), data={"website": "x" * 3000})
     assert re.findall(r'id="(group-\d)" data-tab="error"', answer.text) == ["group-2"]
 
 
