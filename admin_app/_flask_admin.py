@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import flask
@@ -238,6 +238,22 @@ def format_type(formatter: Callable[..., Any], view: Any, name: str, value: Any)
     if len(inspect.signature(formatter).parameters) >= 3:
         return formatter(view, value, name)
     return formatter(view, value)
+
+
+def field_value(view: Any, name: Any, instance: Any) -> Any:
+    """What Flask-Admin reads for a column that no attribute of the class is: None, mostly."""
+    return view._get_field_value(instance, name)
+
+
+def in_words(view: Any, name: Any, types: Mapping[type, Any], value: Any) -> Any:
+    """``value`` of the column ``name`` by its choices, else by a formatter of its type."""
+    choices = (view._column_choices_map or {}).get(name)
+    if choices and isinstance(value, Hashable):
+        return choices.get(value) or value
+    for type_, formatter in types.items():
+        if isinstance(value, type_):
+            return format_type(formatter, view, name, value)
+    return value
 
 
 def new_instance(mapper: orm.Mapper[Any]) -> Any:

@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 import flask
 from flask import request
 from flask.typing import ResponseReturnValue
+from flask_admin.model.base import BaseModelView
 from werkzeug.utils import redirect
 
 from admin_app import columns, inspection, rendering
@@ -109,6 +110,23 @@ def shown(view: Any, offers: Offers, state: ListState) -> list[Shown]:
             width = column.width or widths.get(column.name)
             found.append(Shown(column.name, label, path, width))
     return found
+
+
+def exported(view: Any, offers: Offers, state: ListState) -> list[Shown]:
+    """The columns of a file: those that the host names for it, else those of the list.
+
+    None that is hidden from the visitor is among them.
+    """
+    excluded = set(map(view._name, view.column_export_exclude_list or ()))
+    is_own = type(view).get_export_columns is not BaseModelView.get_export_columns
+    if not view.column_export_list and not is_own:
+        return [column for column in shown(view, offers, state) if column.name not in excluded]
+    reach = view.reach()
+    named = [
+        Shown(view._name(n), str(label), view._path(view._name(n)))
+        for n, label in view._export_columns
+    ]
+    return [column for column in named if _may_read(reach, column.path)]
 
 
 def _kept_columns(offers: Offers) -> tuple[Chosen, ...]:

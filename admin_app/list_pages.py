@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -29,7 +29,6 @@ from admin_app import (
 )
 from admin_app import contexts as c
 from admin_app.editable import Sheet
-from admin_app.errors import InvalidRequest
 from admin_app.filters import EVERYTHING, is_argument
 from admin_app.filters import arguments as filter_arguments
 from admin_app.listing import ListedRow, Listing, ListState, Page, totals
@@ -509,27 +508,3 @@ def _filter_groups(view: Any) -> list[c.FilterGroup]:
         for label, items in groups.items()
         if any(view._filters[item["index"]] in own for item in items)
     ]
-
-
-def exported(view: Any) -> Iterator[Any]:
-    """The instances of the list that the request describes, in its order, search and filters."""
-    paths = [view._path(view._name(name)) for name, _ in view._export_columns]
-    filters = _flask_admin.list_filters(view)
-    offers = chooser.offers(view)
-    listing = view.get_listing(paths=paths, offers=offers, refine=view._refinement(filters))
-    state = listing.parse(request.args, [name for name, _ in view._list_columns])
-    state = dataclasses.replace(state, page=0, page_size=view.export_max_rows)
-    if state.refused:
-        # A list shows a note beside more rows than were asked for; a file would not.
-        raise InvalidRequest(state.refused[0])
-    # The session of the request has ended by the time that a response is streamed.
-    return _exported(view, listing, state, filters)
-
-
-def _exported(
-    view: Any, listing: Listing, state: ListState, filters: Sequence[Any]
-) -> Iterator[Any]:
-    if view.has_own_rows:
-        yield from (row.instance for row in _flask_admin.page_of(view, state, filters).rows)
-    else:
-        yield from listing.stream(view.get_session(), state)

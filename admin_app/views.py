@@ -36,6 +36,7 @@ from admin_app import (
     columns,
     database,
     exports,
+    export_routes,
     filter_pages,
     forms,
     inspection,
@@ -46,6 +47,7 @@ from admin_app import (
     pages,
     rendering,
     saved_views,
+    review,
     saving,
     subtypes,
 )
@@ -53,6 +55,7 @@ from admin_app.actions import action
 from admin_app.cells import CellRoutes
 from admin_app.errors import Forbidden, InvalidRequest, NotFound
 from admin_app.file_routes import FileRoutes
+from admin_app.export_routes import ExportRoutes
 from admin_app.inspection import Path
 from admin_app.list_routes import ListRoutes
 from admin_app.listing import Listing, ListState, Order
@@ -90,6 +93,7 @@ class ModelView(
     SavedViewRoutes,
     ListRoutes,
     FlaskAdminModelView,
+    ExportRoutes,
 ):
     """The pages of one mapped class.
 
@@ -231,7 +235,7 @@ class ModelView(
 
     def _run_view(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
         # Flask-Admin calls a view again after any TypeError, and so loses what raised it.
-        return fn(self, *args, **kwargs)
+        return review.run(self, lambda: fn(self, *args, **kwargs))
 
     def allows(self, what: str) -> bool:
         """Whether options, mapping and policy together allow ``what``."""
@@ -472,7 +476,7 @@ class ModelView(
         if len(given) != 1:
             raise InvalidRequest("The address must name one row by its key.")
         is_default = type(self).get_one is ModelView.get_one
-        lock = request.method == "POST" and what == "change"
+        lock = request.method == "POST" and what == "change" and not review.is_going_back()
         instance = self._one(given[0], what, lock) if is_default else self.get_one(given[0])
         if instance is None:
             raise NotFound(f"There is no {self.singular.lower()} “{inspection.shorten(given[0])}”.")
@@ -653,34 +657,18 @@ class ModelView(
         """Run an action over the ticked rows, or ask first."""
         return self._begin() or self.handle_action()
 
-    @expose("/export/<export_type>/")
-    def export(self, export_type: str) -> ResponseReturnValue:
-        """The rows of the list as a file, in its order, search and filters."""
-        if not self.can_export or export_type not in self.export_types:
-            raise Forbidden(f"{self.name} cannot be exported that way.")
-        self.require("export")
-        if export_type == "csv":
-            return exports.csv_response(self, list_pages.exported(self))
-        exports.require(export_type)
-        answer: ResponseReturnValue = self._export_tablib(export_type, self._return_url())
-        return answer
-
     def _export_data(self) -> tuple[int, Any]:
-        rows = list(list_pages.exported(self))
+        rows = list(export_routes.rows(self))
         return len(rows), rows
 
     def get_export_value(self, model: Any, name: Any) -> Any:
-        """The value of one cell of an export; text that a spreadsheet would run is disarmed.
+        """The value of one cell of a file; text that a spreadsheet would run is disarmed."""
+        return export_routes.cell(self, name)(model)
 
-        Secrets are left out as on every page, and so is binary content, which is never unpickled.
-        """
-        column = self._path(self._name(name)).column
-        if column is not None and name not in (self.column_formatters_export or {}):
-            if inspection.is_secret(column.key):
-                return "••••••"
-            if inspection.is_binary(column.type):
-                return "(binary)"
-        return exports.disarmed(super().get_export_value(model, name))
+    @property
+    def has_own_export_values(self) -> bool:
+        """Whether a host's own ``get_export_value`` makes the cells of a file."""
+        return type(self).get_export_value is not ModelView.get_export_value
 
     # Saving
 
@@ -689,10 +677,10 @@ class ModelView(
 
         Returns the answer when the same form was sent and saved before.
         """
-        if request.method != "POST":
+        if request.method != "POST" or review.is_going_back():
             return None
         answer = saving.repeated(self)
-        database.begin_write(self.get_session(), self.mapper)
+        database.begin_write(self.get_session(), self.mapper, review.kind())
         return answer
 
     def scaffold_form(self) -> type[wtforms.Form]:
@@ -732,7 +720,9 @@ class ModelView(
             self._validate_form_instance(ruleset=rules, form=form)
 
     def validate_form(self, form: Any) -> bool:
-        """Whether ``form`` was sent and holds nothing wrong."""
+        """Whether ``form`` was sent to be saved and holds nothing wrong."""
+        if review.is_going_back():
+            return False
         try:
             with self.get_session().no_autoflush:
                 return bool(super().validate_form(form))

@@ -19,6 +19,7 @@ from admin_app.listing.loading import (
     load_chains,
     load_options,
     members,
+    members_counted,
     members_count,
 )
 from admin_app.listing.rows import Listing
@@ -37,9 +38,11 @@ __all__ = [
     "form_options",
     "known_indexes",
     "label_options",
+    "known_table",
     "load_chains",
     "load_options",
     "members",
     "members_count",
     "search_fields",
+    "members_counted",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,6 +31,46 @@ def members_count(
         .correlate(entity)
         .scalar_subquery()
     )
+
+
+def count_members(
+    session: AnySession, path: Path, instances: Sequence[Any], reach: Reach = EVERYTHING
+) -> None:
+    """Count the members in ``reach`` of the collection ``path``, for `members_counted`.
+
+    One grouped statement, which reads the members once where no index leads to them.
+    """
+    relationship, mapper = path.relationship, path.mapper
+    assert relationship is not None
+    keys = [getattr(mapper.class_, key) for key in inspection.identity_keys(mapper)]
+    target = orm.aliased(relationship.mapper)
+    identities = [sa.inspect(instance).identity for instance in instances]
+    statement = (
+        sa.select(*keys, sa.func.count())
+        .join(getattr(mapper.class_, relationship.key).of_type(target))
+        .where(*within(target, relationship.mapper, reach))
+        .where(
+            sa.tuple_(*keys).in_(identities)
+            if len(keys) > 1
+            else keys[0].in_([value for (value,) in identities])
+        )
+        .group_by(*keys)
+    )
+    found = {tuple(row[:-1]): row[-1] for row in session.execute(statement)}
+    for instance, identity in zip(instances, identities, strict=True):
+        counted = sa.inspect(instance).info.setdefault(_COUNTED, {})
+        counted[path.name] = found.get(tuple(identity), 0)
+
+
+def members_counted(instance: Any) -> Mapping[str, int]:
+    """The numbers of members that were counted along with ``instance``, by name of the column."""
+    # A host's own rows may be no instances at all.
+    state: Any = sa.inspect(instance, raiseerr=False)
+    found: Mapping[str, int] = {} if state is None else state.info.get(_COUNTED, {})
+    return found
+
+
+_COUNTED = "admin_members"
 
 
 def members(
@@ -114,7 +154,7 @@ def _all_above(relationship: orm.RelationshipProperty[Any], keys: set[Any]) -> S
 
 def load_options(mapper: orm.Mapper[Any], paths: Iterable[Path]) -> list[Any]:
     """Loader options for rows that show ``paths``: all related rows by join, no binaries."""
-    options: list[Any] = []
+    options = _left_options(orm, mapper, mapper.class_)
     shown: set[str] = set()
     for path in paths:
         if not all(map(inspection.is_joinable, path.steps)):
@@ -128,6 +168,7 @@ def load_options(mapper: orm.Mapper[Any], paths: Iterable[Path]) -> list[Any]:
             attribute = getattr(entity, relationship.key)
             option = (option or orm).joinedload(attribute)
             entity = relationship.mapper.class_
+            options.extend(_left_options(option, relationship.mapper, entity))
         if path.relationship is not None and inspection.is_to_one(path.relationship):
             options.extend(_label_path_options(option, entity, path.relationship))
         elif path.column is not None and option is not None:
@@ -141,6 +182,19 @@ def load_options(mapper: orm.Mapper[Any], paths: Iterable[Path]) -> list[Any]:
             options.append(orm.defer(getattr(mapper.class_, column.key)))
         elif column.is_deferred and column.key in shown:
             options.append(orm.undefer(getattr(mapper.class_, column.key)))
+    return options
+
+
+def collection_options(
+    mapper: orm.Mapper[Any], paths: Iterable[Path], names: Container[str]
+) -> list[Any]:
+    """Loader options for those collections of ``paths`` that ``names`` has, with labels."""
+    options: list[Any] = []
+    for path in paths:
+        if path.name in names and path.relationship is not None and path.relationship.uselist:
+            target = path.relationship.mapper
+            option = orm.selectinload(getattr(mapper.class_, path.key))
+            options += [option, *_needed_options(option, target, target.class_)]
     return options
 
 
@@ -208,7 +262,7 @@ def _label_path_options(
     if not label.uses_str:
         keys = [getattr(target.class_, k) for k in inspection.identity_keys(target)]
         keys += [getattr(target.class_, k) for k in label.keys]
-        return [option.load_only(*keys)]
+        return [option.load_only(*keys), *_left_options(option, target, target.class_)]
     return [option, *_needed_options(option, target, target.class_)]
 
 
@@ -229,6 +283,7 @@ def _own_options(option: Any, mapper: orm.Mapper[Any], entity: Any) -> list[Any]
         for c in inspection.columns(mapper).values()
         if inspection.is_binary(c.type)
     ]
+    options += _left_options(option, mapper, entity)
     return options + _need_options(option, mapper, entity, inspection.label(mapper).needs)
 
 
@@ -242,6 +297,25 @@ def _computed_options(option: Any, path: Path, entity: Any) -> list[Any]:
     ]
     needs = inspection.computed_needs(path.mapper, path.key)
     return options + _need_options(option or orm, path.mapper, entity, needs)
+
+
+def _left_options(option: Any, mapper: orm.Mapper[Any], entity: Any, depth: int = 2) -> list[Any]:
+    """What leaves collections alone that are mapped to come along with every row.
+
+    A list shows how many members there are, and joined to its rows they would multiply them.
+    """
+    options: list[Any] = []
+    for key, relationship in inspection.relationships(mapper).items():
+        if relationship.lazy not in ("joined", "subquery", False):
+            continue
+        attribute = getattr(entity, key)
+        if relationship.uselist:
+            options.append(option.lazyload(attribute))
+        elif depth:
+            target = relationship.mapper
+            reached = option.joinedload(attribute)
+            options += _left_options(reached, target, target.class_, depth - 1)
+    return options
 
 
 def _need_options(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,8 @@ from admin_app.listing.indexes import Facts
 from admin_app.listing.loading import (
     AnySession,
     Statement,
+    collection_options,
+    count_members,
     label_entity,
     label_options,
     load_chains,
@@ -31,6 +33,9 @@ from admin_app.policy import Reach
 
 JSON_HEAD = 600
 """Characters of JSON that are read for a list."""
+
+PIECE = 500
+"""Rows that an export holds at once."""
 
 
 @dataclass
@@ -164,7 +169,10 @@ class Listing:
 
     def _extras(self, is_whole: bool = False) -> list[tuple[str, sa.ColumnElement[Any]]]:
         """What is shown of a column instead of its value; of long JSON a list has the beginning."""
-        extras: list[tuple[str, sa.ColumnElement[Any]]] = []
+        extras: list[tuple[str, sa.ColumnElement[Any]]] = [
+            (path.name, members_count(self.model, relationship, self.reach).label(None))
+            for path, relationship in self._collections()
+        ]
         for path in self.columns:
             if path.relationships:
                 continue
@@ -175,14 +183,18 @@ class Listing:
                 text = sa.cast(getattr(self.model, path.key), sa.Text)
                 cut = sa.func.substr(text, 1, JSON_HEAD, type_=sa.Text)
                 extras.append((path.name, (text if is_whole else cut).label(None)))
-            elif (
-                path.relationship is not None
-                and path.relationship.uselist
-                and inspection.is_joinable(path.relationship)
-            ):
-                number = members_count(self.model, path.relationship, self.reach)
-                extras.append((path.name, number.label(None)))
         return extras
+
+    def _collections(self) -> list[tuple[Path, orm.RelationshipProperty[Any]]]:
+        """The collections of the rows themselves that are shown."""
+        return [
+            (path, path.relationship)
+            for path in self.columns
+            if path.relationship is not None
+            and path.relationship.uselist
+            and not path.relationships
+            and inspection.is_joinable(path.relationship)
+        ]
 
     # Execution
 
@@ -190,15 +202,28 @@ class Listing:
         """The rows of ``state``, and, if ``count`` asks for it, how many there are in all."""
         return reading.page(self, session, state, count=count)
 
-    def stream(self, session: AnySession, state: ListState) -> Iterator[Any]:
-        """The instances of ``state``, read in pieces; a page size of 0 means all of them."""
+    def stream(
+        self, session: AnySession, state: ListState, whole: Container[str] = ()
+    ) -> Iterator[Any]:
+        """The instances of ``state``, read in pieces; a page size of 0 means all of them.
+
+        Collections that `columns` show are counted (`members_counted`); those named in ``whole``
+        are loaded instead. Either takes one statement a piece.
+        """
         dialect = session.get_bind(mapper=self.mapper).dialect.name
+        counted = [path for path, _ in self._collections() if path.name not in whole]
         statement = self.ordered(self.asked(state), state.order, dialect)
         statement = statement.options(*load_options(self.mapper, self.columns))
+        statement = statement.options(*collection_options(self.mapper, self.columns, whole))
         if state.page_size:
             statement = statement.limit(state.page_size)
-        pieces = session.scalars(statement.execution_options(yield_per=500))
-        return iter(pieces)
+        found = session.scalars(statement.execution_options(yield_per=PIECE))
+        for piece in found.partitions():
+            instances = [instance for instance in piece if instance is not None]
+            load_chains(session, self._labelled(ListedRow(one, {}) for one in instances))
+            for path in counted:
+                count_members(session, path, instances, self.reach)
+            yield from instances
 
     def count(
         self,
@@ -322,7 +347,7 @@ class Listing:
         names = [name for name, *_ in self._referred()]
         for row in rows:
             found = [getattr(row.instance, key) for key in keys]
-            found += [row.extras[name] for name in names]
+            found += [row.extras[name] for name in names if name in row.extras]
             yield from (instance for instance in found if instance is not None)
 
     def _listed(self, found: Iterable[Any]) -> list[ListedRow]:
