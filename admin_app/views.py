@@ -35,8 +35,8 @@ from admin_app import (
     chooser,
     columns,
     database,
-    exports,
     export_routes,
+    exports,
     filter_pages,
     forms,
     inspection,
@@ -47,15 +47,14 @@ from admin_app import (
     pages,
     rendering,
     saved_views,
-    review,
     saving,
     subtypes,
 )
 from admin_app.actions import action
 from admin_app.cells import CellRoutes
 from admin_app.errors import Forbidden, InvalidRequest, NotFound
-from admin_app.file_routes import FileRoutes
 from admin_app.export_routes import ExportRoutes
+from admin_app.file_routes import FileRoutes
 from admin_app.inspection import Path
 from admin_app.list_routes import ListRoutes
 from admin_app.listing import Listing, ListState, Order
@@ -92,8 +91,8 @@ class ModelView(
     FileRoutes,
     SavedViewRoutes,
     ListRoutes,
-    FlaskAdminModelView,
     ExportRoutes,
+    FlaskAdminModelView,
 ):
     """The pages of one mapped class.
 
@@ -235,7 +234,7 @@ class ModelView(
 
     def _run_view(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
         # Flask-Admin calls a view again after any TypeError, and so loses what raised it.
-        return review.run(self, lambda: fn(self, *args, **kwargs))
+        return fn(self, *args, **kwargs)
 
     def allows(self, what: str) -> bool:
         """Whether options, mapping and policy together allow ``what``."""
@@ -476,7 +475,7 @@ class ModelView(
         if len(given) != 1:
             raise InvalidRequest("The address must name one row by its key.")
         is_default = type(self).get_one is ModelView.get_one
-        lock = request.method == "POST" and what == "change" and not review.is_going_back()
+        lock = request.method == "POST" and what == "change"
         instance = self._one(given[0], what, lock) if is_default else self.get_one(given[0])
         if instance is None:
             raise NotFound(f"There is no {self.singular.lower()} “{inspection.shorten(given[0])}”.")
@@ -677,10 +676,10 @@ class ModelView(
 
         Returns the answer when the same form was sent and saved before.
         """
-        if request.method != "POST" or review.is_going_back():
+        if request.method != "POST":
             return None
         answer = saving.repeated(self)
-        database.begin_write(self.get_session(), self.mapper, review.kind())
+        database.begin_write(self.get_session(), self.mapper)
         return answer
 
     def scaffold_form(self) -> type[wtforms.Form]:
@@ -720,9 +719,7 @@ class ModelView(
             self._validate_form_instance(ruleset=rules, form=form)
 
     def validate_form(self, form: Any) -> bool:
-        """Whether ``form`` was sent to be saved and holds nothing wrong."""
-        if review.is_going_back():
-            return False
+        """Whether ``form`` was sent and holds nothing wrong."""
         try:
             with self.get_session().no_autoflush:
                 return bool(super().validate_form(form))

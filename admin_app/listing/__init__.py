@@ -19,8 +19,8 @@ from admin_app.listing.loading import (
     load_chains,
     load_options,
     members,
-    members_counted,
     members_count,
+    members_counted,
 )
 from admin_app.listing.rows import Listing
 from admin_app.listing.searching import fields as search_fields
@@ -38,11 +38,10 @@ __all__ = [
     "form_options",
     "known_indexes",
     "label_options",
-    "known_table",
     "load_chains",
     "load_options",
     "members",
     "members_count",
-    "search_fields",
     "members_counted",
+    "search_fields",
 ]
