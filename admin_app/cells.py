@@ -28,6 +28,7 @@ from admin_app import (
     inspection,
     list_pages,
     model_pages,
+    review,
     saving,
     subtypes,
 )
@@ -180,8 +181,13 @@ def many(view: Any) -> ResponseReturnValue:
         raise NotFound("No column of this list can be edited in place.")
     posted = _posted(view, keys)
     session = view.get_session()
-    database.begin_write(session, view.mapper)
+    if not review.is_going_back():
+        database.begin_write(session, view.mapper, review.kind())
     save = _Save(view, keys, posted)
+    if review.is_going_back():
+        sheet = save.sheet_again()
+        sheet.is_refused = False
+        return _shown_again(view, sheet)
     if not save.touched:
         return redirect(view._return_url())
     with session.no_autoflush:

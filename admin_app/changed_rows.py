@@ -16,10 +16,11 @@ from markupsafe import Markup, escape
 
 from admin_app import contexts as c
 from admin_app import inspection, rendering
-from admin_app.changes.images import Image
+from admin_app.changes import images
+from admin_app.changes.images import Image, Key
 
 SECRET = Markup('<span class="none">••••••</span>')
-ANEW = Markup('<span class="muted">made when it is applied</span>')
+MADE = Markup('<span class="muted">%s</span>')
 
 COMPARED = 20_000
 """Characters of a text up to which its differences are found word by word."""
@@ -34,6 +35,26 @@ def views_by_table(views: Iterable[Any]) -> dict[str, Any]:
         for table in view.mapper.tables:
             if table is view.mapper.local_table or table.key not in found:
                 found[table.key] = view
+    return found
+
+
+def reached(view: Any, table: sa.Table, keys: Collection[Key]) -> set[Key] | None:
+    """Which of the rows of ``table`` with ``keys`` ``view`` lists; None where it lists them all."""
+    listing = view.get_listing()
+    if listing.scope is None and not listing.criteria:
+        return None
+    connection = view.get_session().connection(bind_arguments={"clause": table})
+    columns = images.key_columns(table)
+    dialect = connection.dialect
+    rows = listing.base().with_only_columns(*(images.stored(c, dialect) for c in columns))
+    found: set[Key] = set()
+    for criterion in images.having(table, keys, dialect):
+        for row in connection.execute(rows.where(criterion)):
+            image = {
+                column.name: images.encoded(value, column)
+                for column, value in zip(columns, row, strict=True)
+            }
+            found.add(images.key_of(image, table))
     return found
 
 
@@ -65,17 +86,18 @@ class Reader:
         id: int,
         state: str = "",
         current: Image | None = None,
-        anew: Collection[str] = (),
+        made: Mapping[str, str] | None = None,
     ) -> c.HistoryRow | None:
         """One row as the page has it; None where the visitor may not see rows of its table.
 
-        ``key`` is `images.key_text`; ``anew`` names the columns whose new value the database or a
-        default makes each time; ``current`` is what columns hold now that were changed since.
+        ``key`` is `images.key_text`; ``made`` are words for columns whose new value is another each
+        time; ``current`` is what columns hold now that were changed since.
         """
         view = self.views.get(table_name)
         if not self.may_see(table_name):
             return None
-        text = identity_of(key) if not self._is_key_anew(table_name, anew) else None
+        made = made or {}
+        text = None if self._is_key_made(table_name, made) else identity_of(key)
         noun = view.singular if view is not None else inspection.words(table_name)
         link = None
         if view is not None and text is not None and kind != "delete":
@@ -85,7 +107,7 @@ class Reader:
             kind=KINDS[kind],
             text=f"{noun} {text}" if text is not None else noun,
             url=link,
-            columns=list(self._columns(table_name, kind, old or {}, new or {}, anew)),
+            columns=list(self._columns(table_name, kind, old or {}, new or {}, made)),
             state=state,
             current=[
                 (self._label(view, table_name, name), shown(value))
@@ -93,9 +115,9 @@ class Reader:
             ],
         )
 
-    def _is_key_anew(self, table_name: str, anew: Collection[str]) -> bool:
+    def _is_key_made(self, table_name: str, made: Mapping[str, str]) -> bool:
         table = self.tables.get(table_name)
-        return table is not None and any(column.name in anew for column in table.primary_key)
+        return table is not None and any(column.name in made for column in table.primary_key)
 
     def may_see(self, table_name: str) -> bool:
         """Whether the visitor may see the class of a table; of a table between, both its ends."""
@@ -111,7 +133,7 @@ class Reader:
         )
 
     def _columns(
-        self, table_name: str, kind: str, old: Image, new: Image, anew: Collection[str]
+        self, table_name: str, kind: str, old: Image, new: Image, made: Mapping[str, str]
     ) -> Iterator[c.ChangedValue]:
         view = self.views.get(table_name)
         for name in new or old:
@@ -121,8 +143,9 @@ class Reader:
             if kind != "update" and before is None and after is None:
                 continue
             label = self._label(view, table_name, name)
-            if name in anew and after is not None:
-                yield c.ChangedValue(label, shown(before) if kind == "update" else None, ANEW)
+            if name in made:
+                was = shown(before) if kind == "update" else None
+                yield c.ChangedValue(label, was, MADE % made[name])
             else:
                 yield c.ChangedValue(label, *_difference(before, after, kind))
 
@@ -152,28 +175,31 @@ def identity_of(key: str) -> str | None:
     return ",".join(escaped)
 
 
-def _difference(old: Any, new: Any, kind: str) -> tuple[Any, Any]:
+def _difference(old: Any, new: Any, kind: str) -> tuple[Any, Any, Markup | None]:
+    """A value before and after, and both in one where they are long texts."""
     if kind == "insert":
-        return None, shown(new)
+        return None, shown(new), None
     if kind == "delete":
-        return shown(old), None
-    if isinstance(old, str) and isinstance(new, str) and max(len(old), len(new)) > rendering.CUT:
-        return _marked(old, new)
-    return shown(old), shown(new)
+        return shown(old), None, None
+    both = None
+    if isinstance(old, str) and isinstance(new, str):
+        longest = max(len(old), len(new))
+        both = marked(old, new) if rendering.CUT < longest <= COMPARED else None
+    return shown(old), shown(new), both
 
 
-def _marked(old: str, new: str) -> tuple[Markup, Markup]:
-    """Two long texts with the words marked in which they differ."""
-    if max(len(old), len(new)) > COMPARED:
-        return rendering.text(old), rendering.text(new)
+def marked(old: str, new: str) -> Markup:
+    """``new`` with the words marked that were not in ``old``, and those that went in between."""
     before, after = re.findall(r"\s+|\S+", old), re.findall(r"\s+|\S+", new)
-    left, right = Markup(), Markup()
+    text = Markup()
     for kind, a, b, x, y in difflib.SequenceMatcher(None, before, after, False).get_opcodes():
         gone, come = escape("".join(before[a:b])), escape("".join(after[x:y]))
-        left += gone if kind == "equal" else Markup("<del>%s</del>") % gone if gone else gone
-        right += come if kind == "equal" else Markup("<ins>%s</ins>") % come if come else come
-    prose = Markup('<div class="prose">%s</div>')
-    return prose % left, prose % right
+        if kind == "equal":
+            text += come
+            continue
+        text += Markup("<del>%s</del>") % gone if gone else ""
+        text += Markup("<ins>%s</ins>") % come if come else ""
+    return Markup('<div class="prose">%s</div>') % text
 
 
 def shown(value: Any) -> Any:

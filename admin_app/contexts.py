@@ -686,6 +686,7 @@ class ConfirmPage:
     more_text: str | None = None
     consequences: list[Consequence] = field(default_factory=list)
     can_submit: bool = True
+    can_review: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -734,11 +735,15 @@ class IndexPage:
 
 @dataclass(frozen=True, slots=True)
 class ChangedValue:
-    """A column with what it held before and after; None where there is no such side."""
+    """A column with what it held before and after; None where there is no such side.
+
+    ``both`` is a long text with what went and what came marked in it, to be shown instead.
+    """
 
     label: str
     old: Markup | None
     new: Markup | None
+    both: Markup | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -753,6 +758,48 @@ class HistoryRow:
     state: str = ""
     current: list[tuple[str, Markup]] = field(default_factory=list)
     """Columns that somebody changed since, with what they hold now."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewTable:
+    """The rows of one table that a write would change: ``count``, of which some are shown."""
+
+    title: str
+    count: int
+    rows: list[HistoryRow]
+    more_text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewStatement:
+    """A statement that writes, without its values, and with how many sets of them it ran."""
+
+    sql: str
+    count: int
+
+
+@dataclass(slots=True)
+class ReviewPage:
+    """``admin/review.html``: what a write would do, and the form of it to be sent again.
+
+    ``files`` are the names of file fields, each with the names of what was chosen: no page can
+    keep a file, so it is chosen again.
+    """
+
+    title: str
+    heading: str
+    breadcrumbs: list[Crumb]
+    sentence: str
+    notes: list[str]
+    tables: list[ReviewTable]
+    statements: list[ReviewStatement]
+    action_url: str
+    hidden: list[tuple[str, str]]
+    files: list[tuple[str, list[str]]]
+    can_go_back: bool
+    can_submit: bool
+    is_danger: bool
+    cancel_url: str
 
 
 @dataclass(slots=True)

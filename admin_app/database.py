@@ -37,11 +37,12 @@ NAMING_CONVENTION = {
 }
 """Every constraint has a name, without which SQLite's batch migrations cannot find it again."""
 
-Kind = Literal["read", "write", "lookup", "job"]
+Kind = Literal["read", "write", "preview", "lookup", "job"]
 
 LIMITS: dict[Kind, tuple[int, int]] = {
     "read": (10_000, 2_000),
     "write": (20_000, 5_000),
+    "preview": (10_000, 2_000),
     "lookup": (3_000, 1_000),
     "job": (0, 0),
 }
@@ -197,22 +198,38 @@ def _open_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) -> No
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if mode == "IMMEDIATE" else "BEGIN")
+    options = connection.get_execution_options()
+    begin = "BEGIN IMMEDIATE" if options.get("sqlite_begin") == "IMMEDIATE" else "BEGIN"
+    if "sqlite_busy" not in options:
+        connection.exec_driver_sql(begin)
+        return
+    # Whoever has the lock for writing waits for nothing more.
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(options['sqlite_busy'])}")
+    try:
+        connection.exec_driver_sql(begin)
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {SQLITE_BUSY_SECONDS * 1000}")
 
 
-def begin_write(session: orm.Session | orm.scoped_session[Any], mapper: orm.Mapper[Any]) -> None:
+def begin_write(
+    session: orm.Session | orm.scoped_session[Any],
+    mapper: orm.Mapper[Any],
+    kind: Literal["write", "preview"] = "write",
+) -> None:
     """Begin the transaction in which a row of ``mapper`` is read and then written.
 
     What the session has read before is let go. On SQLite the lock for writing is taken at once:
     a transaction that began by reading is refused when somebody else has written in between. On
-    PostgreSQL the transaction gets the limits of a write.
+    PostgreSQL the transaction gets the limits of a write, or of one that is only tried: that
+    waits less for others, on SQLite as well.
     """
     session.rollback()
     dialect = session.get_bind(mapper=mapper).dialect.name
     options = {"sqlite_begin": "IMMEDIATE"} if dialect == "sqlite" else {}
+    if kind == "preview":
+        options["sqlite_busy"] = str(LIMITS[kind][1])
     connection = session.connection(bind_arguments={"mapper": mapper}, execution_options=options)
-    set_limits(connection, "write")
+    set_limits(connection, kind)
 
 
 def set_limits(bind: sa.Connection | orm.Session | orm.scoped_session[Any], kind: Kind) -> None:

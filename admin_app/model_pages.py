@@ -261,4 +261,5 @@ def confirm_page(
         hidden=[*hidden, ("url", back), (saving.FORM_FIELD, saving.new_token())],
         submit_text=text,
         cancel_url=back,
+        can_review=True,
     )

@@ -31,6 +31,10 @@ FORM_FIELD = "_form_token"
 """The name under which a form sends its token back."""
 
 
+_OTHERWISE = {"csrf_token", "_review", "_reviewed", "_back"}
+"""What a form may hold that does not make it another form."""
+
+
 def new_token() -> str:
     """A token for a form that is about to be shown."""
     return secrets.token_urlsafe(16)
@@ -44,7 +48,7 @@ def key() -> str | None:
     token = request.form.get(FORM_FIELD)
     if not token:
         return None
-    sent = sorted((k, v) for k, v in request.form.items(multi=True) if k != "csrf_token")
+    sent = sorted((k, v) for k, v in request.form.items(multi=True) if k not in _OTHERWISE)
     files = sorted((k, f.filename or "", f.content_length) for k, f in request.files.items(True))
     text = json.dumps([request.full_path, sent, files])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -46,6 +46,7 @@ from admin_app import (
     model_pages,
     pages,
     rendering,
+    review,
     saved_views,
     saving,
     subtypes,
@@ -234,7 +235,7 @@ class ModelView(
 
     def _run_view(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
         # Flask-Admin calls a view again after any TypeError, and so loses what raised it.
-        return fn(self, *args, **kwargs)
+        return review.run(self, lambda: fn(self, *args, **kwargs))
 
     def allows(self, what: str) -> bool:
         """Whether options, mapping and policy together allow ``what``."""
@@ -475,7 +476,7 @@ class ModelView(
         if len(given) != 1:
             raise InvalidRequest("The address must name one row by its key.")
         is_default = type(self).get_one is ModelView.get_one
-        lock = request.method == "POST" and what == "change"
+        lock = request.method == "POST" and what == "change" and not review.is_going_back()
         instance = self._one(given[0], what, lock) if is_default else self.get_one(given[0])
         if instance is None:
             raise NotFound(f"There is no {self.singular.lower()} “{inspection.shorten(given[0])}”.")
@@ -676,10 +677,10 @@ class ModelView(
 
         Returns the answer when the same form was sent and saved before.
         """
-        if request.method != "POST":
+        if request.method != "POST" or review.is_going_back():
             return None
         answer = saving.repeated(self)
-        database.begin_write(self.get_session(), self.mapper)
+        database.begin_write(self.get_session(), self.mapper, review.kind())
         return answer
 
     def scaffold_form(self) -> type[wtforms.Form]:
@@ -719,7 +720,9 @@ class ModelView(
             self._validate_form_instance(ruleset=rules, form=form)
 
     def validate_form(self, form: Any) -> bool:
-        """Whether ``form`` was sent and holds nothing wrong."""
+        """Whether ``form`` was sent to be saved and holds nothing wrong."""
+        if review.is_going_back():
+            return False
         try:
             with self.get_session().no_autoflush:
                 return bool(super().validate_form(form))

@@ -11,6 +11,7 @@ Audit rows, preview, conflicts and undo belong here as well.
 from __future__ import annotations
 
 from admin_app.changes.audit import ChangeSetRecord, RowChangeRecord
+from admin_app.changes.preview import is_preview
 from admin_app.changes.refusals import explain
 from admin_app.changes.sets import (
     TOKEN_LIFE,
@@ -31,4 +32,5 @@ __all__ = [
     "answer_to",
     "change_set",
     "explain",
+    "is_preview",
 ]
