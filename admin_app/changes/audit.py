@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -80,7 +81,7 @@ def kept_key(text: str) -> str:
 
 def keep(
     session: orm.Session | orm.scoped_session[Any],
-    changes: Sequence[RowChange],
+    changes: Iterable[RowChange],
     *,
     principal: Principal | None,
     source: str,
@@ -89,8 +90,15 @@ def keep(
     request_id: str | None = None,
     reason: str | None = None,
     undoes_id: int | None = None,
-) -> int:
-    """Write ``changes`` into the history within the transaction of ``session``; the set's id."""
+) -> int | None:
+    """Write ``changes`` into the history within the transaction of ``session``; the set's id.
+
+    They are taken some at a time. None when there are none.
+    """
+    changes = iter(changes)
+    first = list(itertools.islice(changes, ROWS_AT_ONCE))
+    if not first:
+        return None
     statement = sa.insert(ChangeSetRecord).values(
         at=dt.datetime.now(dt.UTC),
         actor_id=_cut(principal.id if principal else None),
@@ -98,28 +106,42 @@ def keep(
         source=source[:80],
         model=_cut(model),
         label=_cut(label),
-        row_count=len(changes),
+        row_count=len(first),
         request_id=request_id,
         reason=reason,
         undoes_id=undoes_id,
     )
     number: int = session.execute(statement).inserted_primary_key[0]  # type: ignore[attr-defined]
-    for start in range(0, len(changes), ROWS_AT_ONCE):
+    count, portion = 0, first
+    while portion:
+        _keep_rows(session, number, portion)
+        count += len(portion)
+        portion = list(itertools.islice(changes, ROWS_AT_ONCE))
+    if count > len(first):
         session.execute(
-            sa.insert(RowChangeRecord.__table__),  # type: ignore[arg-type]
-            [
-                {
-                    "change_set_id": number,
-                    "table_name": change.table.key,
-                    "key": kept_key(change.key_text),
-                    "kind": change.kind,
-                    "old": change.old,
-                    "new": change.new,
-                }
-                for change in changes[start : start + ROWS_AT_ONCE]
-            ],
+            sa.update(ChangeSetRecord).where(ChangeSetRecord.id == number).values(row_count=count),
+            execution_options={"synchronize_session": False},
         )
     return number
+
+
+def _keep_rows(
+    session: orm.Session | orm.scoped_session[Any], number: int, changes: Sequence[RowChange]
+) -> None:
+    session.execute(
+        sa.insert(RowChangeRecord.__table__),  # type: ignore[arg-type]
+        [
+            {
+                "change_set_id": number,
+                "table_name": change.table.key,
+                "key": kept_key(change.key_text),
+                "kind": change.kind,
+                "old": change.old,
+                "new": change.new,
+            }
+            for change in changes
+        ],
+    )
 
 
 def _cut(text: str | None) -> str | None:

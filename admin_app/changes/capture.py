@@ -2,9 +2,12 @@
 
 A `Recorder` listens to the connections of one session. Before an UPDATE or a DELETE it reads the
 rows that the statement is about to touch, locked, whoever issues it: a flush, a cascade of the
-mapping, a bulk statement of the application. Rows that the database itself deletes or empties
-(``ON DELETE CASCADE``, ``SET NULL``) are found by following the foreign keys. At the end every
-row is read once more: so values that the database made, by a default or a trigger, are told too.
+mapping, a bulk statement of the application. A flush of several rows has them read at once, by
+table. Rows that the database itself deletes or empties (``ON DELETE CASCADE``, ``SET NULL``) are
+found by following the foreign keys. At the end every row is read once more: so values that the
+database made, by a default or a trigger, are told too.
+
+Above `IN_MEMORY` rows what they held before is put aside in a temporary file.
 
 It does not see SQL that is given as text, nor what triggers do to other tables.
 """
@@ -12,10 +15,13 @@ It does not see SQL that is given as text, nor what triggers do to other tables.
 from __future__ import annotations
 
 import contextlib
+import itertools
+import json
+import tempfile
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import IO, Any, Literal, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event, orm
@@ -23,10 +29,14 @@ from sqlalchemy.sql.dml import Delete, Insert, Update
 from sqlalchemy.sql.elements import BinaryExpression, BindParameter, BooleanClauseList
 
 from admin_app.changes import images
-from admin_app.changes.images import Image, Key
+from admin_app.changes.images import Columns, Image, Key, Row
 
 OWN_PREFIX = "admin_"
 
+IN_MEMORY = 10_000
+"""Rows of one transaction whose old values are held in memory."""
+
+T = TypeVar("T")
 Kind = Literal["insert", "update", "delete"]
 
 
@@ -43,18 +53,62 @@ class RowChange:
     @property
     def key_text(self) -> str:
         """The key as the history keeps it; see `images.key_text`."""
-        columns = images.key_columns(self.table)
-        return images.key_text(
-            dict(zip((c.name for c in columns), self.key, strict=True)), self.table
-        )
+        if len(self.key) == 1 and self.key[0].__class__ is int:
+            return f"[{self.key[0]}]"
+        return json.dumps(self.key, ensure_ascii=False)
+
+
+Kept = Row | list[Any] | int
+"""A row as it was read, or the values of its image, or where in a file these are."""
+
+
+class _Aside:
+    """What rows held before: of the first as they were read, of others in a temporary file."""
+
+    def __init__(self) -> None:
+        self._room = IN_MEMORY
+        self._file: IO[bytes] | None = None
+
+    def put(self, table: sa.Table, row: Row | list[Any]) -> Kept:
+        """Keep ``row``; what `take` finds it by."""
+        if self._room > 0:
+            self._room -= 1
+            return row
+        if self._file is None:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
+        if isinstance(row, tuple):
+            row = list(Columns.of(table).image(row).values())
+        place = self._file.seek(0, 2)
+        self._file.write(json.dumps(row).encode() + b"\n")
+        return place
+
+    def take(self, kept: Kept) -> Row | list[Any]:
+        """What was put aside."""
+        if not isinstance(kept, int):
+            return kept
+        assert self._file is not None
+        self._file.seek(kept)
+        values: list[Any] = json.loads(self._file.readline())
+        return values
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
 
 @dataclass
 class _Touched:
-    """The rows of one table that were touched on one connection."""
+    """The rows of one table that were touched on one connection.
 
-    old: dict[Key, Image | None] = field(default_factory=dict)
+    ``old`` has what `_Aside` keeps of each, None for a row that is new. ``known`` are keys, as the
+    mapping has them, of rows that need not be read again before a statement changes them, ``gone``
+    those of which the rows that the database deletes with them are known as well.
+    """
+
+    old: dict[Key, Kept | None] = field(default_factory=dict)
     inserted: list[Sequence[Any]] = field(default_factory=list)
+    known: set[tuple[Any, ...]] = field(default_factory=set)
+    gone: set[tuple[Any, ...]] = field(default_factory=set)
 
 
 class Recorder:
@@ -63,10 +117,12 @@ class Recorder:
     def __init__(self, session: orm.Session) -> None:
         self._session = session
         self._touched: dict[tuple[sa.Connection, sa.Table], _Touched] = {}
+        self._aside = _Aside()
         self._listening: list[sa.Connection] = []
         self._is_reading = False
         self._is_closed = False
         event.listen(session, "after_begin", self._after_begin)
+        event.listen(session, "before_flush", self._before_flush)
         event.listen(session, "after_flush", self._after_flush)
 
     def listen_to(self, connection: sa.Connection) -> None:
@@ -82,24 +138,30 @@ class Recorder:
             return
         self._is_closed = True
         event.remove(self._session, "after_begin", self._after_begin)
+        event.remove(self._session, "before_flush", self._before_flush)
         event.remove(self._session, "after_flush", self._after_flush)
         for connection in self._listening:
             event.remove(connection, "before_execute", self._before_execute)
             event.remove(connection, "after_execute", self._after_execute)
         self._listening.clear()
+        self._aside.close()
 
-    def finish(self) -> list[RowChange]:
-        """Every row that is not as it was, in the order in which its table was first touched."""
-        found: list[RowChange] = []
+    def finish(self) -> Iterator[RowChange]:
+        """Every row that is not as it was, in the order in which its table was first touched.
+
+        They are read from the database as they are asked for, some at a time.
+        """
         for connection, table in list(self._touched):
             self._settle(connection, table)
-        for (connection, table), touched in self._touched.items():
-            new = self._read(connection, table, list(touched.old), lock=False)
-            for key, old in touched.old.items():
-                change = _change(table, key, old, new.get(key))
-                if change is not None:
-                    found.append(change)
-        return found
+        for (connection, table), touched in list(self._touched.items()):
+            for keys in _portions(list(touched.old)):
+                new = self._read(connection, table, keys)
+                for key in keys:
+                    kept = touched.old[key]
+                    old = None if kept is None else self._aside.take(kept)
+                    change = _change(table, key, old, new.get(key))
+                    if change is not None:
+                        yield change
 
     @contextlib.contextmanager
     def told(
@@ -113,9 +175,12 @@ class Recorder:
         self._settle(connection, table)
         touched = self._at(connection, table)
         for key, image in rows:
-            touched.old.setdefault(key, image)
+            if image is None:
+                touched.old.setdefault(key, None)
+            elif key not in touched.old:
+                touched.old[key] = self._aside.put(table, list(image.values()))
         if kind == "delete":
-            self._follow(connection, table, [i for _, i in rows if i is not None], {table})
+            self._follow_images(connection, table, [i for _, i in rows if i is not None])
         self._is_reading = True
         try:
             yield
@@ -127,16 +192,80 @@ class Recorder:
     def _after_begin(self, session: Any, transaction: Any, connection: sa.Connection) -> None:
         self.listen_to(connection)
 
+    def _before_flush(self, session: orm.Session, context: Any, instances: Any) -> None:
+        self._read_ahead(session.deleted, are_gone=True)
+        self._read_ahead(session.dirty, are_gone=False)
+
+    def _read_ahead(self, instances: Iterable[Any], *, are_gone: bool) -> None:
+        """Read what the rows of ``instances`` hold, as one statement for each table."""
+        by_mapper: dict[orm.Mapper[Any], list[tuple[Any, Any]]] = {}
+        for instance in instances:
+            state = sa.inspect(instance)
+            if state.key is not None:
+                by_mapper.setdefault(state.mapper, []).append((state.key[1], state))
+        keys: dict[tuple[sa.Connection, sa.Table], list[tuple[Any, ...]]] = {}
+        for mapper, states in by_mapper.items():
+            written = _written_attributes(mapper)
+            connection = self._session.connection(bind_arguments={"mapper": mapper})
+            for table, names in written.items():
+                named = [k for k, s in states if are_gone or names & s.committed_state.keys()]
+                keys.setdefault((connection, table), []).extend(named)
+        for (connection, table), named in keys.items():
+            # One row alone is read when its statement comes.
+            if len(named) > 1:
+                self._learn(connection, table, named, are_gone=are_gone)
+
+    def _learn(
+        self,
+        connection: sa.Connection,
+        table: sa.Table,
+        keys: Sequence[Sequence[Any]],
+        *,
+        are_gone: bool,
+    ) -> None:
+        """Read the rows with ``keys`` unless they are known, and what goes when they go."""
+        touched = self._at(connection, table)
+        are_followed = are_gone and bool(_followed(table))
+        unknown = _without(keys, touched.gone if are_followed else touched.known)
+        if not unknown:
+            return
+        self._settle(connection, table)
+        found = self._read_named(connection, table, unknown)
+        self._touch(connection, table, found)
+        with contextlib.suppress(TypeError):  # a key of a type that cannot be hashed
+            touched.known.update(unknown)
+            if are_followed:
+                touched.gone.update(unknown)
+        if are_followed:
+            self._follow(connection, table, found)
+
+    def _touch(self, connection: sa.Connection, table: sa.Table, found: Iterable[Row]) -> None:
+        old, key_of = self._at(connection, table).old, Columns.of(table).key_of
+        for row in found:
+            key = key_of(row)
+            if key not in old:
+                old[key] = self._aside.put(table, row)
+
     def _after_flush(self, session: orm.Session, context: Any) -> None:
-        # Keys that the database made for many rows at once are known to the session alone.
-        for instance in session.new:
+        # Keys that the database made for many rows at once are known to the session alone, and
+        # so are those of rows that got another key.
+        moved = [i for i in session.dirty if _has_moved(sa.inspect(i))]
+        for instance in itertools.chain(session.new, moved):
             state = sa.inspect(instance)
             mapper = state.mapper
             connection = session.connection(bind_arguments={"mapper": mapper})
             for table in mapper.tables:
                 if isinstance(table, sa.Table) and not _is_own(table):
                     values = [_value_of(mapper, instance, c) for c in images.key_columns(table)]
-                    self._at(connection, table).inserted.append(values)
+                    self._insert(connection, table, [values])
+
+    def _insert(
+        self, connection: sa.Connection, table: sa.Table, keys: Sequence[Sequence[Any]]
+    ) -> None:
+        touched = self._at(connection, table)
+        touched.inserted += keys
+        with contextlib.suppress(TypeError):
+            touched.known.update(map(tuple, keys))
 
     def _before_execute(
         self,
@@ -149,13 +278,19 @@ class Recorder:
         table = _target(statement)
         if self._is_reading or table is None or isinstance(statement, Insert):
             return
+        is_delete = isinstance(statement, Delete)
+        parameters = multiparams or [params]
+        keys = _named_keys(statement, table, parameters)
+        if keys is not None and (is_delete or not _moves(statement, table, parameters)):
+            self._learn(connection, table, keys, are_gone=is_delete)
+            return
         self._settle(connection, table)
-        found = self._about_to_change(connection, statement, table, multiparams or [params])
-        touched = self._at(connection, table)
-        for image in found:
-            touched.old.setdefault(images.key_of(image, table), image)
-        if isinstance(statement, Delete):
-            self._follow(connection, table, found, {table})
+        found = self._about_to_change(connection, statement, table, parameters)
+        self._touch(connection, table, found)
+        if is_delete:
+            self._follow(connection, table, found)
+        elif _moves(statement, table, parameters):
+            self._follow(connection, table, found, "onupdate")
 
     def _after_execute(
         self,
@@ -174,12 +309,20 @@ class Recorder:
             keys = [list(row) for row in rows or () if row is not None and None not in row]
         else:
             keys = [[p.get(c.key) for c in table.columns] for p in multiparams or [params]]
-        self._at(connection, table).inserted += keys
+        self._insert(connection, table, keys)
 
     # Reading
 
     def _at(self, connection: sa.Connection, table: sa.Table) -> _Touched:
         return self._touched.setdefault((connection, table), _Touched())
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        before, self._is_reading = self._is_reading, True
+        try:
+            yield
+        finally:
+            self._is_reading = before
 
     def _about_to_change(
         self,
@@ -187,93 +330,120 @@ class Recorder:
         statement: Update | Delete,
         table: sa.Table,
         parameters: Sequence[Mapping[str, Any]],
-    ) -> list[Image]:
-        self._is_reading = True
-        try:
-            keys = _named_keys(statement, table, parameters)
-            if keys is not None:
-                return list(_rows_named(connection, table, keys, lock=True))
-            found: list[Image] = []
+    ) -> list[Row]:
+        where = statement.whereclause
+        criteria = () if where is None else (where,)
+        found: list[Row] = []
+        with self._reading():
             for one in parameters:
-                found += images.read_matching(connection, table, statement.whereclause, one)
-            return found
-        finally:
-            self._is_reading = False
+                found += images.read_rows(connection, table, criteria, True, one)
+        return found
 
     def _read(
-        self, connection: sa.Connection, table: sa.Table, keys: Sequence[Key], *, lock: bool
-    ) -> dict[Key, Image]:
-        self._is_reading = True
-        try:
+        self, connection: sa.Connection, table: sa.Table, keys: Sequence[Key]
+    ) -> dict[Key, Row]:
+        key_of = Columns.of(table).key_of
+        with self._reading():
             return {
-                images.key_of(image, table): image
+                key_of(row): row
                 for criterion in images.having(table, keys, connection.dialect)
-                for image in images.read(connection, table, [criterion], lock)
+                for row in images.read_rows(connection, table, [criterion], False)
             }
-        finally:
-            self._is_reading = False
+
+    def _read_named(
+        self,
+        connection: sa.Connection,
+        table: sa.Table,
+        keys: Sequence[Sequence[Any]],
+        *,
+        lock: bool = True,
+    ) -> list[Row]:
+        """The rows with ``keys``, which are values as the mapping has them."""
+        with self._reading():
+            return [
+                row
+                for criterion in images.named(table, keys, connection.dialect)
+                for row in images.read_rows(connection, table, [criterion], lock)
+            ]
 
     def _settle(self, connection: sa.Connection, table: sa.Table) -> None:
         """Read the rows that were inserted, whose keys are known by their values alone."""
         touched = self._at(connection, table)
         keys, touched.inserted = touched.inserted, []
-        if not keys:
-            return
-        self._is_reading = True
-        try:
-            for image in _rows_named(connection, table, keys, lock=False):
-                touched.old.setdefault(images.key_of(image, table), None)
-        finally:
-            self._is_reading = False
+        for portion in _portions(_distinct(keys)):
+            for row in self._read_named(connection, table, portion, lock=False):
+                touched.old.setdefault(Columns.of(table).key_of(row), None)
 
     def _follow(
-        self, connection: sa.Connection, table: sa.Table, gone: Sequence[Image], way: set[sa.Table]
+        self,
+        connection: sa.Connection,
+        table: sa.Table,
+        parents: Sequence[Row],
+        rule: Literal["ondelete", "onupdate"] = "ondelete",
     ) -> None:
-        """Read the rows that the database will delete or empty along with the rows ``gone``."""
-        for constraint in _pointing_at(table):
-            rule = (constraint.ondelete or "").upper()
-            if rule not in ("CASCADE", "SET NULL", "SET DEFAULT") or not gone:
-                continue
+        """Read the rows that the database will change along with the rows ``parents``."""
+        if parents and _followed(table, rule):
+            found = [Columns.of(table).image(row) for row in parents]
+            self._follow_images(connection, table, found, rule)
+
+    def _follow_images(
+        self,
+        connection: sa.Connection,
+        table: sa.Table,
+        parents: Sequence[Image],
+        rule: Literal["ondelete", "onupdate"] = "ondelete",
+    ) -> None:
+        for constraint in _followed(table, rule) if parents else ():
             child = constraint.table
-            fresh = self._children(connection, constraint, gone)
-            touched = self._at(connection, child)
-            fresh = [i for i in fresh if images.key_of(i, child) not in touched.old]
-            for image in fresh:
-                touched.old[images.key_of(image, child)] = image
-            if rule == "CASCADE":
-                self._follow(connection, child, fresh, way | {child})
+            known, key_of = self._at(connection, child).old, Columns.of(child).key_of
+            fresh = self._children(connection, constraint, parents)
+            fresh = [row for row in fresh if key_of(row) not in known]
+            self._touch(connection, child, fresh)
+            if getattr(constraint, rule).upper() == "CASCADE":
+                self._follow(connection, child, fresh, rule)
 
     def _children(
         self,
         connection: sa.Connection,
         constraint: sa.ForeignKeyConstraint,
         parents: Sequence[Image],
-    ) -> list[Image]:
+    ) -> list[Row]:
         self._settle(connection, constraint.table)
-        self._is_reading = True
-        try:
-            pairs = [(e.parent, e.column) for e in constraint.elements]
-            found: list[Image] = []
-            for start in range(0, len(parents), images.ROWS_AT_ONCE):
-                portion = parents[start : start + images.ROWS_AT_ONCE]
+        pairs = [(e.parent, e.column) for e in constraint.elements]
+        found: list[Row] = []
+        with self._reading():
+            for portion in _portions(parents):
                 criteria = images.pointing(pairs, portion, connection.dialect)
-                found += images.read(connection, constraint.table, [criteria], True)
-            return found
-        finally:
-            self._is_reading = False
+                found += images.read_rows(connection, constraint.table, [criteria], True)
+        return found
 
 
-def _change(table: sa.Table, key: Key, old: Image | None, new: Image | None) -> RowChange | None:
-    if old is None:
-        return None if new is None else RowChange(table, "insert", key, None, new)
+def _change(
+    table: sa.Table, key: Key, old: Row | list[Any] | None, new: Row | None
+) -> RowChange | None:
+    columns = Columns.of(table)
     if new is None:
-        return RowChange(table, "delete", key, old, None)
-    differing = [name for name, value in new.items() if value != old[name]]
-    if not differing:
-        return None
-    return RowChange(
-        table, "update", key, {n: old[n] for n in differing}, {n: new[n] for n in differing}
-    )
+        return None if old is None else RowChange(table, "delete", key, _image(columns, old), None)
+    if old is None:
+        return RowChange(table, "insert", key, None, columns.image(new))
+    if isinstance(old, list):
+        found = columns.image(new)
+        pairs = zip(columns.names, old, found.values(), strict=True)
+        differing = {name: (a, b) for name, a, b in pairs if a != b}
+        before = {name: a for name, (a, _) in differing.items()}
+        after = {name: b for name, (_, b) in differing.items()}
+    else:
+        if old == new:
+            return None
+        positions = [n for n, (a, b) in enumerate(zip(old, new, strict=True)) if a != b]
+        before, after = columns.part(old, positions), columns.part(new, positions)
+    return RowChange(table, "update", key, before, after) if before != after else None
+
+
+def _image(columns: Columns, row: Row | list[Any]) -> Image:
+    if isinstance(row, list):
+        return dict(zip(columns.names, row, strict=True))
+    return columns.image(row)
 
 
 def _is_own(table: sa.Table) -> bool:
@@ -323,28 +493,81 @@ def _named_keys(
     return [[one.get(b.key, b.effective_value) for b in binds] for one in parameters]
 
 
-def _rows_named(
-    connection: sa.Connection, table: sa.Table, keys: Sequence[Sequence[Any]], *, lock: bool
-) -> Iterator[Image]:
-    """The images of the rows with ``keys``, which are values as the mapping has them."""
-    columns = images.key_columns(table)
-    for start in range(0, len(keys), images.ROWS_AT_ONCE):
-        portion = keys[start : start + images.ROWS_AT_ONCE]
-        if len(columns) == 1:
-            criterion: Any = columns[0].in_([key[0] for key in portion])
-        else:
-            criterion = sa.or_(
-                *(
-                    sa.and_(
-                        *(
-                            c.is_(None) if v is None else c == v
-                            for c, v in zip(columns, key, strict=True)
-                        )
-                    )
-                    for key in portion
-                )
-            )
-        yield from images.read(connection, table, [criterion], lock)
+def _portions(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(rows), images.ROWS_AT_ONCE):
+        yield rows[start : start + images.ROWS_AT_ONCE]
+
+
+def _distinct(keys: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+    try:
+        return list(dict.fromkeys(map(tuple, keys)))
+    except TypeError:
+        return keys
+
+
+def _without(keys: Sequence[Sequence[Any]], known: set[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Those of ``keys`` that are not ``known``; all, where they cannot be looked up."""
+    named = [tuple(key) for key in keys]
+    try:
+        return [key for key in named if key not in known]
+    except TypeError:
+        return named
+
+
+def _written_attributes(mapper: orm.Mapper[Any]) -> dict[sa.Table, set[str]]:
+    """The attributes that are written to each table whose key is the identity of a row."""
+    found: dict[Any, set[str]] = {}
+    for table in mapper.tables:
+        if isinstance(table, sa.Table) and not _is_own(table) and _is_keyed(mapper, table):
+            found[table] = set()
+    for prop in mapper.attrs:
+        columns = getattr(prop, "columns", ())
+        if isinstance(prop, orm.RelationshipProperty):
+            columns = prop.local_columns if prop.direction is orm.MANYTOONE else ()
+        for column in columns:
+            if getattr(column, "table", None) in found:
+                found[column.table].add(prop.key)
+    return found
+
+
+def _is_keyed(mapper: orm.Mapper[Any], table: sa.Table) -> bool:
+    """Whether the identity of a row of ``mapper`` is also the primary key of ``table``."""
+    if mapper.primary_key[0].table is table:
+        return tuple(mapper.primary_key) == tuple(table.primary_key.columns)
+    return len(mapper.primary_key) == len(table.primary_key.columns) == 1
+
+
+def _has_moved(state: orm.InstanceState[Any]) -> bool:
+    """Whether a flush gave a row another key."""
+    mapper = state.mapper
+    known = state.committed_state
+    return any(mapper.get_property_by_column(column).key in known for column in mapper.primary_key)
+
+
+def _moves(
+    statement: Update | Delete, table: sa.Table, parameters: Sequence[Mapping[str, Any]]
+) -> bool:
+    """Whether ``statement`` sets a column to which others point with a rule of the database."""
+    pointed_at = {
+        element.column.name
+        for constraint in _followed(table, "onupdate")
+        for element in constraint.elements
+    }
+    if not pointed_at:
+        return False
+    set_here = {getattr(c, "name", c) for c in getattr(statement, "_values", None) or ()}
+    return bool(pointed_at & (set_here | set(parameters[0] if parameters else ())))
+
+
+def _followed(
+    table: sa.Table, rule: Literal["ondelete", "onupdate"] = "ondelete"
+) -> list[sa.ForeignKeyConstraint]:
+    """The foreign keys by which the database changes other rows along with those of ``table``."""
+    return [
+        constraint
+        for constraint in pointing_at(table)
+        if (getattr(constraint, rule) or "").upper() in ("CASCADE", "SET NULL", "SET DEFAULT")
+    ]
 
 
 _referrers: weakref.WeakKeyDictionary[sa.MetaData, tuple[int, dict[sa.Table, list[Any]]]] = (
@@ -352,7 +575,7 @@ _referrers: weakref.WeakKeyDictionary[sa.MetaData, tuple[int, dict[sa.Table, lis
 )
 
 
-def _pointing_at(table: sa.Table) -> list[sa.ForeignKeyConstraint]:
+def pointing_at(table: sa.Table) -> list[sa.ForeignKeyConstraint]:
     """The foreign keys of the same metadata that point at ``table``."""
     metadata = table.metadata
     count, known = _referrers.get(metadata, (0, {}))

@@ -103,8 +103,10 @@ def _encoded(value: Any, is_secret: bool) -> Any:
     if value is None:
         return None
     if is_secret:
+        if isinstance(value, dict):  # a binary, as `_light` has left it
+            value = json.dumps(value)
         return {"secret": hashlib.sha256(repr(value).encode("utf-8", "replace")).hexdigest()}
-    if isinstance(value, bool | int | str):
+    if isinstance(value, bool | int | str | dict):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else {"float": repr(value)}
@@ -189,12 +191,67 @@ def _declared(type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> sa.types.
     return type_
 
 
+Row = tuple[Any, ...]
+"""What a row of a table holds, column by column, as the driver gives it and not yet an image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What is asked about the columns of one table for each of its rows."""
+
+    names: tuple[str, ...]
+    are_secret: tuple[bool, ...]
+    key: tuple[int, ...]
+    """Where in a row its key is."""
+
+    @classmethod
+    def of(cls, table: sa.Table) -> Columns:
+        """What is known of ``table``, found once."""
+        known = _columns.get(table)
+        if known is None or len(known.names) != len(table.columns):
+            names = tuple(c.name for c in table.columns)
+            known = _columns[table] = cls(
+                names,
+                tuple(map(inspection.is_secret, names)),
+                tuple(names.index(c.name) for c in key_columns(table)),
+            )
+        return known
+
+    def image(self, row: Row) -> Image:
+        """The image of ``row``."""
+        return {
+            name: value
+            if value is None or (value.__class__ in _PLAIN and not secret)
+            else _encoded(value, secret)
+            for name, value, secret in zip(self.names, row, self.are_secret, strict=True)
+        }
+
+    def part(self, row: Row, positions: Iterable[int]) -> Image:
+        """The image of some columns of ``row``."""
+        return {self.names[n]: _encoded(row[n], self.are_secret[n]) for n in positions}
+
+    def key_of(self, row: Row) -> Key:
+        """The key of ``row``, as in images."""
+        values = [row[n] for n in self.key]
+        if _PLAIN.issuperset(map(type, values)) and not any(self.are_secret[n] for n in self.key):
+            return tuple(values)
+        return tuple(_hashable(_encoded(row[n], self.are_secret[n])) for n in self.key)
+
+
+_columns: weakref.WeakKeyDictionary[sa.Table, Columns] = weakref.WeakKeyDictionary()
+_PLAIN = frozenset({int, str, bool})
+_BYTES = frozenset({bytes, bytearray, memoryview})
+
+
+def _light(row: Row) -> Row:
+    """``row`` with images in place of large binaries, and of those that the driver owns."""
+    return tuple(_encoded(v, False) if v.__class__ in _BYTES else v for v in row)
+
+
 @dataclass(frozen=True, slots=True)
 class _Way:
     """How the rows of one table are read."""
 
-    names: tuple[str, ...]
-    are_secret: tuple[bool, ...]
     statement: sa.Select[Any]
 
     def read(
@@ -202,21 +259,12 @@ class _Way:
         connection: sa.Connection,
         where: Sequence[sa.ColumnElement[bool]],
         parameters: Mapping[str, Any],
-    ) -> list[Image]:
-        names, are_secret = self.names, self.are_secret
+    ) -> list[Row]:
         rows = connection.execute(self.statement.where(*where), dict(parameters))
         return [
-            {
-                name: value
-                if value is None or (value.__class__ in _PLAIN and not secret)
-                else _encoded(value, secret)
-                for name, value, secret in zip(names, row, are_secret, strict=True)
-            }
-            for row in rows
+            tuple(row) if _BYTES.isdisjoint(map(type, row)) else _light(tuple(row)) for row in rows
         ]
 
-
-_PLAIN = frozenset({int, str, bool})
 
 _ways: weakref.WeakKeyDictionary[
     sa.Dialect, weakref.WeakKeyDictionary[sa.Table, dict[bool, _Way]]
@@ -230,11 +278,7 @@ def _way(table: sa.Table, dialect: sa.Dialect, *, is_declared: bool, lock: bool)
     if lock:
         # Two who change the same rows at once wait for each other in one order.
         statement = statement.order_by(*table.primary_key.columns).with_for_update(of=table)
-    return _Way(
-        tuple(c.name for c in table.columns),
-        tuple(inspection.is_secret(c.name) for c in table.columns),
-        statement,
-    )
+    return _Way(statement)
 
 
 def read(
@@ -245,6 +289,18 @@ def read(
     parameters: Mapping[str, Any] | None = None,
 ) -> list[Image]:
     """The images of the rows of ``table`` that meet ``where``; ``lock`` holds them."""
+    image = Columns.of(table).image
+    return [image(row) for row in read_rows(connection, table, where, lock, parameters)]
+
+
+def read_rows(
+    connection: sa.Connection,
+    table: sa.Table,
+    where: Sequence[sa.ColumnElement[bool]],
+    lock: bool,
+    parameters: Mapping[str, Any] | None = None,
+) -> list[Row]:
+    """The rows of ``table`` that meet ``where``, of which `Columns` makes images."""
     ways = _ways.setdefault(connection.dialect, weakref.WeakKeyDictionary())
     known = ways.setdefault(table, {})
     if lock in known:
@@ -253,24 +309,13 @@ def read(
     return found
 
 
-def read_matching(
-    connection: sa.Connection,
-    table: sa.Table,
-    criterion: sa.ColumnElement[bool] | None,
-    parameters: Mapping[str, Any],
-) -> list[Image]:
-    """The images, locked, of the rows that a statement with this WHERE is about to change."""
-    where = () if criterion is None else (criterion,)
-    return read(connection, table, where, True, parameters)
-
-
 def _read_first(
     connection: sa.Connection,
     table: sa.Table,
     where: Sequence[sa.ColumnElement[bool]],
     lock: bool,
     parameters: Mapping[str, Any],
-) -> tuple[_Way, list[Image]]:
+) -> tuple[_Way, list[Row]]:
     """Read a table that was not read before, and find out how that is done.
 
     The database may know a column as another type than the mapping does, and may not let rows of a

@@ -197,16 +197,14 @@ class ChangeSet:
         if recorder is None:
             return
         self.session.flush()
-        found = recorder.finish()
-        if found:
-            self.id = audit.keep(
-                self.session,
-                found,
-                principal=self.principal,
-                source=self.source,
-                label=self.label,
-                **self.about,
-            )
+        self.id = audit.keep(
+            self.session,
+            recorder.finish(),
+            principal=self.principal,
+            source=self.source,
+            label=self.label,
+            **self.about,
+        )
 
     def explain(self, error: Exception) -> WriteRefused | None:
         """The refusal that ``error`` means to an operator; None when it is no objection to data."""

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from admin_app import changes, database
+from admin_app.changes import capture
 from admin_app.changes.audit import ChangeSetRecord
 from admin_app.database import engine_options, listen, normalise_url
 from admin_app.errors import WriteRefused
@@ -368,6 +369,14 @@ class Drifted(Odd):
     name: orm.Mapped[str | None]
 
 
+class Versioned(Odd):
+    __tablename__ = "versioned"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    name: orm.Mapped[str]
+    version: orm.Mapped[int] = orm.mapped_column()
+    __mapper_args__ = {"version_id_col": version}
+
+
 def test_keys_are_found_whatever_the_database_makes_of_their_type(engine):
     Odd.metadata.create_all(engine)
     keys = [uuid.UUID(int=n) for n in range(3)]
@@ -414,3 +423,41 @@ def test_a_view_whose_rows_cannot_be_locked_is_recorded(postgresql_url):
         )
     change(engine, lambda c: c.session.execute(sa.update(Drifted).values(name="b")), Drifted)
     assert recorded(engine) == [("update", "drifted", [1], {"name": "a"}, {"name": "b"})]
+
+
+def test_many_changed_rows_of_a_flush_are_read_at_once(engine, statements):
+    """Versions make the unit of work write row by row; the history reads them together."""
+    Odd.metadata.create_all(engine)
+    with orm.Session(engine) as session:
+        session.add_all([Versioned(name="a") for _ in range(20)])
+        session.commit()
+
+    def write(change_set):
+        for row in change_set.session.scalars(sa.select(Versioned)):
+            row.name = "b"
+        change_set.session.add(Versioned(name="new"))
+
+    with statements(engine) as seen:
+        change(engine, write, Versioned)
+    assert len(recorded(engine)) == 21
+    assert len([s for s in seen if s.startswith("SELECT") and "FROM versioned" in s]) == 4
+
+
+def test_a_row_that_gets_another_key_is_recorded_under_both(engine):
+    change(engine, lambda c: setattr(c.session.get(Review, 1), "id", 9), Review)
+    found = [(kind, table, key) for kind, table, key, *_ in recorded(engine)]
+    assert ("delete", "review", [1]) in found
+    assert ("insert", "review", [9]) in found
+
+
+def test_many_rows_are_put_aside_in_a_file(engine, monkeypatch):
+    monkeypatch.setattr(capture, "IN_MEMORY", 1)
+
+    def write(change_set):
+        change_set.session.execute(sa.update(Author).values(password="y"))
+        change_set.session.execute(sa.update(Book).values(title=Book.title + "!"))
+
+    change(engine, write)
+    *others, (*_, old, new) = recorded(engine)
+    assert len(others) == 2
+    assert (old, new) == ({"title": "Two"}, {"title": "Two!"})
