@@ -1,10 +1,10 @@
 """The rules of a table, told before the database has to refuse.
 
-`objections` asks the database in one statement which UNIQUE and CHECK constraints a row would
-break, so that all of them can be reported at once, each at its field. `limits` reads simple CHECK
-constraints (``x > 0``, ``x BETWEEN 1 AND 5``, ``x IN ('a', 'b')``, ``length(x) <= 8``) as limits of
-an input. A constraint that is none of these is left to the database, whose refusal `changes` puts
-into words just the same.
+`objections` asks the database in one statement which UNIQUE, CHECK and EXCLUDE constraints a row
+would break, so that all of them can be reported at once, each at its field. `limits` reads simple
+CHECK constraints (``x > 0``, ``x BETWEEN 1 AND 5``, ``x IN ('a', 'b')``, ``length(x) <= 8``) as
+limits of an input. A constraint that is none of these is left to the database, whose refusal
+`changes` puts into words just the same.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import orm
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.sql import visitors
 
 from admin_app import inspection
 
@@ -34,8 +36,12 @@ class Unique:
     def sentence(self) -> str:
         if len(self.keys) == 1:
             return "Another row already has this value."
-        names = [inspection.words(k).lower() for k in self.keys]
-        return f"Another row already has this {', '.join(names[:-1])} and {names[-1]}."
+        return f"Another row already has this {_listed(self.keys)}."
+
+
+def _listed(keys: Sequence[str]) -> str:
+    names = [inspection.words(k).lower() for k in keys]
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,86 @@ class Check:
     def sentence(self) -> str:
         told = f" (rule {self.name})" if self.name else ""
         return f"The database does not accept this value{told}."
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """Parts of a row that must not compare with those of another one as ``operators`` say.
+
+    ``elements`` are columns, expressions or SQL; ``where`` limits it to some rows. PostgreSQL's.
+    Of ``keys``, those come last that only have to be the same.
+    """
+
+    name: str | None
+    keys: tuple[str, ...]
+    equal_keys: tuple[str, ...]
+    elements: tuple[Any, ...]
+    operators: tuple[str, ...]
+    where: Any
+    table: sa.Table
+
+    @property
+    def sentence(self) -> str:
+        if self.equal_keys == self.keys:
+            return Unique(self.keys).sentence
+        is_overlap = "&&" in self.operators
+        said = "This overlaps with" if is_overlap else "This cannot stand beside"
+        same = f" that has the same {_listed(self.equal_keys)}" if self.equal_keys else ""
+        return f"{said} another row{same}."
+
+
+Rule = Unique | Check | Exclusion
+
+
+@functools.cache
+def exclusions(mapper: orm.Mapper[Any]) -> tuple[Exclusion, ...]:
+    """The EXCLUDE constraints of ``mapper``'s tables, as far as they concern mapped attributes."""
+    found: list[Exclusion] = []
+    for table in _tables(mapper):
+        for constraint in table.constraints:
+            if not isinstance(constraint, postgresql.ExcludeConstraint):
+                continue
+            # Nothing public keeps the order of columns and expressions.
+            parts = [(_own(table, e), operator) for e, _, operator in constraint._render_exprs]
+            used = [(_keys_in(mapper, table, part), operator) for part, operator in parts]
+            where = None if constraint.where is None else _own(table, constraint.where)
+            limited = () if where is None else _keys_in(mapper, table, where)
+            equal = tuple(k for keys, operator in used if operator == "=" for k in keys)
+            others = tuple(k for keys, operator in used if operator != "=" for k in keys)
+            keys = tuple(dict.fromkeys((*others, *equal, *limited)))
+            if keys and None not in keys:
+                name = None if constraint.name is None else str(constraint.name)
+                elements, operators = zip(*parts, strict=True)
+                found.append(
+                    Exclusion(name, keys, equal, elements, operators, where, table)  # type: ignore[arg-type]
+                )
+    return tuple(found)
+
+
+def _own(table: sa.Table, part: Any) -> Any:
+    """``part`` of a constraint with the columns of ``table`` for those that it only names."""
+
+    def own(element: Any, **kwargs: Any) -> Any:
+        is_name = isinstance(element, sa.Column) and element.table is None
+        return table.columns.get(element.name) if is_name else None
+
+    return visitors.replacement_traverse(part, {}, own)
+
+
+def _keys_in(mapper: orm.Mapper[Any], table: sa.Table, part: Any) -> tuple[str | None, ...]:
+    """The attributes that a part of a constraint speaks of; None for one that is not mapped."""
+    if isinstance(part, sa.TextClause) or not _has_columns(part):
+        text = str(part)
+        columns = [
+            c for c in table.columns if re.search(rf"(?<!\w){re.escape(c.name)}(?!\w)", text)
+        ]
+    else:
+        columns = [c for c in visitors.iterate(part) if isinstance(c, sa.Column)]
+    return tuple(inspection.key_of(mapper, c) for c in columns)
+
+
+def _has_columns(part: Any) -> bool:
+    return any(isinstance(element, sa.Column) for element in visitors.iterate(part))
 
 
 @functools.cache
@@ -131,10 +217,10 @@ def objections_to(
 
     ``identity`` is the row that they are to be written to, which may keep what it has.
     """
-    asked = _questions(mapper, values, concerned, identity)
+    asked = _questions(mapper, values, concerned, identity, _dialect(session, mapper))
     answers = _answers(session, mapper, [question for _, question in asked]) if asked else []
     broken = [rule for (rule, _), answer in zip(asked, answers, strict=True) if answer]
-    return _told(mapper, concerned, broken)
+    return told(mapper, concerned, broken)
 
 
 def objections_of_all(
@@ -144,13 +230,17 @@ def objections_of_all(
 
     That two of them take the same value for what must be unique is told as well.
     """
-    asked: list[tuple[Any, Unique | Check, sa.ColumnElement[Any]]] = []
-    broken: dict[Any, list[Unique | Check]] = {}
+    asked: list[tuple[Any, Rule, sa.ColumnElement[Any]]] = []
+    broken: dict[Any, list[Rule]] = {}
     taken: set[tuple[Any, ...]] = set()
     for instance in instances:
         state, values = sa.inspect(instance), known_values(instance)
         for rule, question in _questions(
-            state.mapper, values, changed_keys(instance), state.identity
+            state.mapper,
+            values,
+            changed_keys(instance),
+            state.identity,
+            _dialect(session, state.mapper),
         ):
             asked.append((state, rule, question))
             value = (rule, *(repr(values[key]) for key in rule.keys))
@@ -164,7 +254,7 @@ def objections_of_all(
             if answer and rule not in broken.setdefault(state, []):
                 broken[state].append(rule)
     return [
-        (state.obj(), _told(state.mapper, changed_keys(state.obj()), rules))
+        (state.obj(), told(state.mapper, changed_keys(state.obj()), rules))
         for state, rules in broken.items()
         if rules
     ]
@@ -174,14 +264,19 @@ QUESTIONS = 200
 """Rules that one statement asks about; PostgreSQL's limit is 1,664 columns."""
 
 
+def _dialect(session: AnySession, mapper: orm.Mapper[Any]) -> str:
+    return session.get_bind(mapper=mapper).dialect.name
+
+
 def _questions(
     mapper: orm.Mapper[Any],
     values: Mapping[str, Any],
     concerned: set[str],
     identity: tuple[Any, ...] | None,
-) -> list[tuple[Unique | Check, sa.ColumnElement[Any]]]:
+    dialect: str,
+) -> list[tuple[Rule, sa.ColumnElement[Any]]]:
     """What to ask the database about a row: each rule that it may break, and whether it does."""
-    asked: list[tuple[Unique | Check, sa.ColumnElement[Any]]] = []
+    asked: list[tuple[Rule, sa.ColumnElement[Any]]] = []
     for unique in uniques(mapper):
         is_whole = all(values.get(k) is not None for k in unique.keys)
         if is_whole and concerned.intersection(unique.keys):
@@ -189,12 +284,16 @@ def _questions(
     for check in checks(mapper):
         if concerned.intersection(check.keys) and all(k in values for k in check.keys):
             asked.append((check, _is_broken(mapper, check, values)))
+    for exclusion in exclusions(mapper) if dialect == "postgresql" else ():
+        if concerned.intersection(exclusion.keys) and all(k in values for k in exclusion.keys):
+            asked.append((exclusion, _is_excluded(mapper, exclusion, values, identity)))
     return asked
 
 
-def _told(
-    mapper: orm.Mapper[Any], concerned: set[str], rules: Iterable[Unique | Check]
+def told(
+    mapper: orm.Mapper[Any], concerned: set[str], rules: Iterable[Rule]
 ) -> dict[str, list[str]]:
+    """The sentences of broken rules by attribute, each at the first that was ``concerned``."""
     found: dict[str, list[str]] = {}
     for rule in rules:
         key = next((k for k in rule.keys if k in concerned), rule.keys[0])
@@ -281,17 +380,69 @@ def _is_taken(
 def _is_broken(
     mapper: orm.Mapper[Any], check: Check, values: Mapping[str, Any]
 ) -> sa.ColumnElement[bool]:
-    """The condition over a row made of ``values`` that is named as the table is."""
-    columns = []
-    for key in check.keys:
-        column = inspection.columns(mapper)[key].column
-        bound = sa.bindparam(None, values[key], type_=column.type)
-        columns.append(sa.cast(bound, column.type).label(getattr(column, "name", key)))
-    row = sa.select(*columns).subquery(check.table.name)
+    """Whether the condition of ``check`` is false over a row made of ``values``."""
+    row = _row(mapper, check, values)
     # A condition that is NULL is kept by SQL.
     broken = sa.case((sa.literal_column(f"({_escaped(check.text)})"), 0), else_=1)
     is_unknown: sa.ColumnElement[bool] = sa.literal_column(f"({_escaped(check.text)}) IS NULL")
     return sa.select(sa.case((is_unknown, 0), else_=broken)).select_from(row).scalar_subquery()
+
+
+def _row(
+    mapper: orm.Mapper[Any], rule: Check | Exclusion, values: Mapping[str, Any]
+) -> sa.Subquery:
+    """A row made of those of ``values`` that ``rule`` speaks of, named as its table is."""
+    columns = [
+        _bound_value(mapper, key, values).label(
+            getattr(inspection.columns(mapper)[key].column, "name", key)
+        )
+        for key in rule.keys
+    ]
+    return sa.select(*columns).subquery(rule.table.name)
+
+
+def _bound_value(mapper: orm.Mapper[Any], key: str, values: Mapping[str, Any]) -> sa.Cast[Any]:
+    type_ = inspection.columns(mapper)[key].column.type
+    return sa.cast(sa.bindparam(None, values[key], type_=type_), type_)
+
+
+def _is_excluded(
+    mapper: orm.Mapper[Any],
+    rule: Exclusion,
+    values: Mapping[str, Any],
+    identity: tuple[Any, ...] | None,
+) -> sa.ColumnElement[bool]:
+    """Whether a row of the table compares with ``values`` as ``rule`` forbids."""
+
+    def ours(part: Any) -> Any:
+        """``part`` of the row that is to be written."""
+        if isinstance(part, sa.TextClause) or not _has_columns(part):
+            text: Any = sa.literal_column(f"({_escaped(str(part))})")
+            return sa.select(text).select_from(_row(mapper, rule, values)).scalar_subquery()
+        return visitors.replacement_traverse(part, {}, bound)
+
+    def bound(element: Any, **kwargs: Any) -> Any:
+        is_column = isinstance(element, sa.Column)
+        key = inspection.key_of(mapper, element) if is_column else None
+        return None if key is None else _bound_value(mapper, key, values)
+
+    def theirs(part: Any) -> Any:
+        is_text = isinstance(part, sa.TextClause)
+        return sa.literal_column(f"({_escaped(str(part))})") if is_text else part
+
+    compared: list[sa.ColumnElement[Any]] = [
+        sa.type_coerce(theirs(part), sa.types.NullType()).op(operator, is_comparison=True)(
+            ours(part)
+        )
+        for part, operator in zip(rule.elements, rule.operators, strict=True)
+    ]
+    if rule.where is not None:
+        compared += [theirs(rule.where), ours(rule.where)]
+    if identity is not None:
+        keys = dict(zip(inspection.identity_keys(mapper), identity, strict=True))
+        own = {c: inspection.key_of(mapper, c) for c in rule.table.primary_key.columns}
+        compared.append(sa.or_(*(c != keys[key] for c, key in own.items() if key in keys)))
+    return sa.exists(sa.select(sa.literal(1)).select_from(rule.table).where(*compared))
 
 
 def _escaped(text: str) -> str:

@@ -10,6 +10,7 @@ The tree, with the HTTP status that the web layer answers:
     ├── OutOfTime          503  a reading that was stopped by its time budget; what needed it
     │                           mostly says so in its own place
     └── WriteRefused            a write that was rolled back; carries the sentences to show
+        └── Overtaken           somebody else changed or deleted the same row at the same moment
 
 A message is a sentence for whoever has to act on it: the operator for the last four, the
 developer for the first. It never contains SQL.
@@ -66,3 +67,7 @@ class WriteRefused(AdminError):
     def __init__(self, message: str, fields: Mapping[str, list[str]] | None = None) -> None:
         super().__init__(message)
         self.fields: dict[str, list[str]] = dict(fields or {})
+
+
+class Overtaken(WriteRefused):
+    """Somebody else changed or deleted the row between its reading and its writing."""

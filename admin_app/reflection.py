@@ -21,7 +21,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import orm
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 
 from admin_app.database import Base
 from admin_app.inspection import IRREGULAR
@@ -141,6 +141,7 @@ def _load(engine: sa.Engine, metadata: sa.MetaData, schema: str | None) -> set[s
         _follow_foreign_keys(connection, metadata)
         views = _load_views(connection, metadata, schema)
         _mark_typed_keys(connection, metadata)
+        _add_exclusions(connection, metadata)
     if engine.dialect.name == "sqlite":
         for table in metadata.tables.values():
             for column in table.columns:
@@ -162,6 +163,34 @@ def _mark_typed_keys(connection: sa.Connection, metadata: sa.MetaData) -> None:
         is_counted = type_.upper() == "INTEGER" and not re.search(r"(?i)WITHOUT\s+ROWID", sql)
         if table in metadata.tables and not is_counted:
             metadata.tables[table].columns[column].autoincrement = False
+
+
+def _add_exclusions(connection: sa.Connection, metadata: sa.MetaData) -> None:
+    """Add the EXCLUDE constraints of PostgreSQL, which SQLAlchemy does not reflect."""
+    if connection.dialect.name != "postgresql":
+        return
+    found = connection.exec_driver_sql(
+        "SELECT n.nspname, pg_table_is_visible(t.oid), t.relname, c.conname,"
+        " pg_get_expr(i.indpred, i.indrelid),"
+        " array(SELECT pg_get_indexdef(i.indexrelid, o.place::int, false)"
+        "       FROM unnest(c.conexclop) WITH ORDINALITY o(id, place) ORDER BY o.place),"
+        " array(SELECT p.oprname::text FROM unnest(c.conexclop) WITH ORDINALITY o(id, place)"
+        "       JOIN pg_operator p ON p.oid = o.id ORDER BY o.place)"
+        " FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid"
+        " JOIN pg_namespace n ON n.oid = t.relnamespace"
+        " JOIN pg_index i ON i.indexrelid = c.conindid WHERE c.contype = 'x'"
+    )
+    for schema, is_visible, name, constraint, where, elements, operators in found:
+        table = metadata.tables.get(f"{schema}.{name}")
+        table = metadata.tables.get(name) if table is None and is_visible else table
+        if table is not None:
+            parts: list[Any] = [
+                (sa.literal_column(e), o) for e, o in zip(elements, operators, strict=True)
+            ]
+            limit = None if where is None else sa.text(where)
+            table.append_constraint(
+                postgresql.ExcludeConstraint(*parts, name=constraint, where=limit)
+            )
 
 
 def _load_views(

@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import exc, orm
 
-from admin_app import inspection
-from admin_app.errors import WriteRefused
+from admin_app import constraints, inspection
+from admin_app.errors import Overtaken, WriteRefused
 
 
 def explain(error: Exception, mapper: orm.Mapper[Any] | None) -> WriteRefused | None:
@@ -21,7 +21,7 @@ def explain(error: Exception, mapper: orm.Mapper[Any] | None) -> WriteRefused | 
     if isinstance(error, WriteRefused):
         return error
     if isinstance(error, orm.exc.StaleDataError):
-        return WriteRefused(
+        return Overtaken(
             "Somebody else changed or deleted this row in the meantime. Nothing was saved."
         )
     if isinstance(error, exc.IntegrityError):
@@ -80,6 +80,8 @@ def _explain_integrity(error: exc.IntegrityError, mapper: orm.Mapper[Any] | None
     table = next((t for t in tables if found.table in (None, t.name)), None)
     if mapper is None or table is None:
         return WriteRefused(found.sentence)
+    if found.kind == "exclusion" and (rule := _exclusion(mapper, table, found.constraint)):
+        return WriteRefused(found.sentence, constraints.told(mapper, set(rule.keys), [rule]))
     keys = [k for k in (_key(mapper, table, name) for name in found.names(table)) if k]
     if not keys:
         return WriteRefused(found.sentence)
@@ -93,6 +95,15 @@ def _explain_integrity(error: exc.IntegrityError, mapper: orm.Mapper[Any] | None
         if found.kind == "unique"
         else {k: [sentence] for k in keys},
     )
+
+
+def _exclusion(
+    mapper: orm.Mapper[Any], table: sa.Table, name: str | None
+) -> constraints.Exclusion | None:
+    """The exclusion that the database calls ``name``: the one of it, or the one without a name."""
+    rules = [rule for rule in constraints.exclusions(mapper) if rule.table is table]
+    found = [rule for rule in rules if rule.name == name] or [r for r in rules if r.name is None]
+    return found[0] if len(found) == 1 else None
 
 
 def _key(mapper: orm.Mapper[Any], table: sa.Table, name: str) -> str | None:

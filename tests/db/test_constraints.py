@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import threading
+from datetime import date
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import orm
+from sqlalchemy.dialects import postgresql as pg
+
+from admin_app import changes, constraints, reflection
+from tests.db.conftest import Site
 
 
 class Base(orm.DeclarativeBase):
@@ -137,3 +142,102 @@ def test_simple_checks_are_limits_of_the_inputs(make_site):
     assert {key for key, _ in errors(response.text)} == {"points", "level", "nick"}
     data = {"points": "100", "level": "low", "nick": "abc"}
     assert site.client.post(site.url(Score, "create"), data=data).status_code == 302
+
+
+# EXCLUDE
+
+
+class OwnBase(orm.DeclarativeBase):
+    pass
+
+
+class Room(OwnBase):
+    __tablename__ = "rooms"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+
+
+class Booking(OwnBase):
+    """Of one room there is one booking at a time, unless it is cancelled; of feasts one."""
+
+    __tablename__ = "bookings"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    code: orm.Mapped[str] = orm.mapped_column(unique=True)
+    room_id: orm.Mapped[int] = orm.mapped_column(sa.ForeignKey("rooms.id"))
+    room: orm.Mapped[Room] = orm.relationship()
+    during = orm.mapped_column(pg.DATERANGE)
+    is_cancelled: orm.Mapped[bool] = orm.mapped_column(default=False)
+    feast_from = orm.mapped_column(sa.Date)
+    feast_to = orm.mapped_column(sa.Date)
+    __table_args__ = (
+        pg.ExcludeConstraint(
+            # Numbers alone cannot be part of such an index without an extension.
+            (sa.literal_column("int4range(room_id, room_id, '[]')"), "="),
+            ("during", "&&"),
+            where=sa.text("NOT is_cancelled"),
+            name="one_booking_a_room",
+        ),
+        pg.ExcludeConstraint(
+            (sa.func.daterange(sa.Column("feast_from"), sa.Column("feast_to"), "[]"), "&&"),
+        ),
+    )
+
+
+TAKEN = {"code": "A", "room": "1", "during": "[2026-01-01,2026-01-05)"}
+FEAST = {"feast_from": "2026-05-01", "feast_to": "2026-05-03"}
+
+
+@pytest.fixture
+def bookings(postgresql_url):
+    site = Site(postgresql_url, OwnBase).create_all().register_all()
+    with site.session() as session:
+        session.add_all([Room(), Room()])
+        session.commit()
+    made = site.client.post(site.url(Booking, "create"), data={**TAKEN, **FEAST})
+    assert made.status_code == 302, made.text
+    return site
+
+
+def test_what_an_exclusion_forbids_is_told_with_the_other_rules(bookings):
+    data = {**TAKEN, **FEAST, "during": "[2026-01-04,2026-01-09)", "feast_from": "2026-05-02"}
+    response = bookings.client.post(bookings.url(Booking, "create"), data=data)
+    assert errors(response.text) == [
+        ("code", "Another row already has this value."),
+        ("during", "This overlaps with another row that has the same room id."),
+        ("feast_from", "This overlaps with another row."),
+    ]
+
+
+@pytest.mark.parametrize(
+    "other", [{"room": "2"}, {"is_cancelled": "y"}, {"during": "[2026-01-05,2026-01-06)"}]
+)
+def test_an_exclusion_lets_every_other_row_in(bookings, other):
+    feast = {"feast_from": "2027-05-01", "feast_to": "2027-05-03"}
+    data = {**TAKEN, **feast, "code": "B", **other}
+    assert bookings.client.post(bookings.url(Booking, "create"), data=data).status_code == 302
+    url = bookings.url(Booking, "edit", identity=(1,))
+    assert bookings.client.post(url, data={"during": "[2026-01-02,2026-01-05)"}).status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("values", "fields"),
+    [
+        ({"during": "[2026-01-04,)", "feast_from": "2027-05-03"}, ["during"]),
+        ({"during": None, "feast_from": "2026-05-03", "feast_to": "2026-05-09"}, ["feast_from"]),
+    ],
+)
+def test_an_exclusion_that_only_the_database_sees_is_told_at_its_field(bookings, values, fields):
+    row = {"code": "B", "room_id": 1, "is_cancelled": False, **values}
+    with bookings.session() as session, pytest.raises(sa.exc.IntegrityError) as raised:
+        session.execute(sa.insert(Booking), [row])
+    refusal = changes.explain(raised.value, sa.inspect(Booking))
+    assert list(refusal.fields) == fields
+
+
+def test_the_exclusions_of_a_database_without_models_are_told_as_well(bookings):
+    classes = {c.__name__: c for c in reflection.reflect(bookings.engine).classes}
+    mapper = sa.inspect(classes["Booking"])
+    values = {"room_id": 1, "is_cancelled": False, "feast_from": None, "feast_to": None}
+    values["during"] = pg.Range(date(2026, 1, 4), None)
+    with bookings.session() as session:
+        found = constraints.objections_to(session, mapper, values, {"during"})
+    assert found == {"during": ["This overlaps with another row that has the same room id."]}
