@@ -58,7 +58,8 @@ class Policy:
     ) -> sa.ColumnElement[bool] | None:
         """The predicate that rows of ``model`` must meet for ``action``; None for all rows.
 
-        It is asked only where `may` has said yes.
+        It is asked only where `may` has said yes. A row that is added, or changed, must meet it
+        afterwards as well, or the write is refused: nobody gives away rows or takes others' over.
         """
         return None
 

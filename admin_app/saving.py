@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import flask
@@ -20,10 +20,13 @@ from flask import g, request
 from flask.sessions import SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
+from sqlalchemy import orm
+from sqlalchemy.sql import visitors
 from werkzeug.utils import redirect
 
-from admin_app import changes, constraints
-from admin_app.errors import WriteRefused
+from admin_app import changes, constraints, inspection
+from admin_app.errors import Overtaken, WriteRefused
+from admin_app.listing import Listing
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +79,22 @@ def is_refused() -> bool:
     return "admin_refused" in g
 
 
+def may_try_again(times: int) -> None:
+    """Say that the request can be answered anew, at most ``times``, when others are quicker."""
+    g.admin_tries = g.get("admin_tries", times) - 1
+
+
+def is_overtaken() -> bool:
+    """Whether others were quicker, so that the row has to be read and the save tried again."""
+    return bool(g.pop("admin_overtaken", False))
+
+
+def tell() -> None:
+    """Tell the visitor what others have changed beside him (see `conflicts`)."""
+    for sentence in g.pop("admin_told", ()):
+        flask.flash(sentence, "info")
+
+
 def is_in_reach(view: Any, instance: Any) -> bool:
     """Whether the row that was just written is still among those that the visitor may see."""
     listing = (view.parent_view or view).get_listing()
@@ -83,6 +102,37 @@ def is_in_reach(view: Any, instance: Any) -> bool:
         return True
     identity = sa.inspect(instance).identity
     return identity is None or listing.one(view.get_session(), identity) is not None
+
+
+def _stay_in_reach(view: Any, form: Any, change_set: changes.ChangeSet) -> None:
+    """WriteRefused when a row that was written is none that the policy lets the visitor write.
+
+    He had one that he may change; what he made of it must be one, too. A view's own query, which
+    narrows what is listed, is no such rule: that a row leaves it is only told.
+    """
+    what = "add" if change_set.source == "create" else "change"
+    asked = dict.fromkeys([view, view.parent_view or view])
+    narrowed = [c for v in asked if (c := v._narrowed(what, v.model)) is not None]
+    if not narrowed or not change_set.written:
+        return
+    rows = Listing(view.mapper, criteria=narrowed)
+    identities = [sa.inspect(instance).identity or () for instance in change_set.written]
+    if len(rows.many(change_set.session, identities)) < len(identities):
+        noun = view.singular.lower() if len(identities) == 1 else f"one of the {view.name}".lower()
+        sentence = f"With these values the {noun} would be out of your reach."
+        keys = _spoken_of(view.mapper, narrowed)
+        changed = [f.short_name for f in form if getattr(f, "is_changed", False)]
+        raise WriteRefused(
+            f"{sentence} Nothing was saved.", {k: [sentence] for k in changed if k in keys}
+        )
+
+
+def _spoken_of(mapper: orm.Mapper[Any], criteria: Iterable[sa.ColumnElement[bool]]) -> set[str]:
+    """The attributes whose columns are in ``criteria``, by the names of their fields."""
+    elements = (e for c in criteria for e in visitors.iterate(c) if isinstance(e, sa.Column))
+    keys = {key for e in elements if (key := inspection.key_of(mapper, e)) is not None}
+    covered = inspection.foreign_key_relationships(mapper)
+    return {covered.get(key, key) for key in keys}
 
 
 def message(noun: str, label: str, done: str, url: str | None) -> str:
@@ -121,6 +171,7 @@ def _response(answer: str) -> ResponseReturnValue:
         is_kept = isinstance(flask.current_app.session_interface, SecureCookieSessionInterface)
         said = said if is_kept else said.striptags()
     flask.flash(said, "success")
+    tell()
     return redirect(url)
 
 
@@ -152,6 +203,7 @@ def save(
             if token_key is not None:
                 change_set.claim(token_key)
             write(change_set)
+            _stay_in_reach(view, form, change_set)
             change_set.record()
             told = _written(answer(), _undo_url(view, change_set.id))
             if token_key is not None:
@@ -160,7 +212,10 @@ def save(
         g.admin_answer = saved.answer
         return False
     except WriteRefused as refusal:
-        refuse(form, refusal)
+        if isinstance(refusal, Overtaken) and g.get("admin_tries", 0) > 0:
+            g.admin_overtaken = True
+        else:
+            refuse(form, refusal)
     except Exception as error:
         if not view.handle_view_exception(error):
             refuse(form, _fault(view))

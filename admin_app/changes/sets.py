@@ -64,6 +64,8 @@ class ChangeSet:
         self.about: dict[str, Any] = {}
         """What the history keeps beside: the arguments of `audit.keep`."""
         self.recorder: Recorder | None = None
+        self.written: list[Any] = []
+        """The instances that were added or changed as such, without what a flush did beside."""
         self._mapper: orm.Mapper[Any] | None = None
 
     def claim(self, key: str) -> None:
@@ -102,6 +104,7 @@ class ChangeSet:
         self._meet_objections(instance, None)
         self.session.add(instance)
         self.session.flush()
+        self.written.append(instance)
         self._name(instance)
 
     def change(self, instance: Any) -> None:
@@ -111,6 +114,7 @@ class ChangeSet:
         if changed:
             self._meet_objections(instance, changed)
         self.session.flush()
+        self.written.append(instance)
         self._name(instance)
 
     def _name(self, *instances: Any) -> None:
@@ -136,6 +140,7 @@ class ChangeSet:
         for instance in instances:
             self._mapper = sa.inspect(instance).mapper
         self.session.flush()
+        self.written += instances
         if instances:
             self._name(*instances)
 

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 from flask_admin import BaseView, expose
 
-from admin_app import Policy, Principal
-from examples.fleet.models import Customer, Order, Tag
+from admin_app import ModelView, Policy, Principal
+from examples.fleet.models import Customer, Driver, Order, Tag, Task
 from tests.db.conftest import Site
 
 PUBLIC = {"admin_asset", "admin_theme", "admin_accounts.login"}
@@ -229,26 +229,66 @@ def test_no_argument_leads_off_the_site(site, target):
     assert response.location == "/admin/tag/"
 
 
-class MovedAway(Policy):
-    """Tags with an x in their name, and no other."""
+class Narrowed(ModelView):
+    """Lists tags with an x in their name, and no other."""
 
-    def rows(self, principal, action, model):
-        return Tag.name.contains("x") if model is Tag else None
+    def get_query(self):
+        return super().get_query().filter(Tag.name.contains("x"))
 
 
 @pytest.mark.parametrize("page", ["create", "edit"])
 @pytest.mark.parametrize("button", [{}, {"_continue_editing": "1"}])
-def test_a_save_that_leads_out_of_reach_says_so_and_links_to_nothing(site, page, button):
+def test_a_save_that_leads_out_of_a_list_says_so_and_links_to_nothing(fleet_url, page, button):
+    site = Site(fleet_url).register_all(views={Tag: Narrowed})
     with site.session() as session:
         session.add(Tag(id=900, name="fox"))
         session.commit()
-    site.admin.policy = MovedAway()
     url = site.url(Tag, "create") if page == "create" else f"{site.url(Tag, 'edit')}?id=900"
     response = site.client.post(url, data={"name": "gone", **button}, follow_redirects=True)
     assert response.request.path == site.url(Tag)
     assert "“gone” is" in response.text
     assert "It is no longer among the rows that you see." in response.text
     assert "gone</a>" not in response.text
+
+
+class Own(Policy):
+    """Tags with an x in their name, and no other; tasks of the first driver."""
+
+    def rows(self, principal, action, model):
+        own = {Tag: Tag.name.contains("x"), Task: Task.driver.has(Driver.id == 1)}
+        return own.get(model)
+
+
+@pytest.mark.parametrize("page", ["create", "edit"])
+def test_a_save_that_leads_out_of_reach_is_refused_at_the_field(site, page):
+    with site.session() as session:
+        session.add(Tag(id=900, name="fox"))
+        session.commit()
+    site.admin.policy = Own()
+    url = site.url(Tag, "create") if page == "create" else f"{site.url(Tag, 'edit')}?id=900"
+    response = site.client.post(url, data={"name": "gone"})
+    assert response.status_code == 400
+    assert "With these values the tag would be out of your reach." in response.text
+    assert 'id="name-error"' in response.text
+    assert site.client.post(url, data={"name": "ox"}).status_code == 302
+    with site.session() as session:
+        assert session.scalar(sa.select(Tag).filter_by(name="gone")) is None
+
+
+def test_cells_that_lead_rows_out_of_reach_are_refused(fleet_url, controls):
+    class Tasks(ModelView):
+        column_list = column_editable_list = ("title", "driver")
+
+    site = Site(fleet_url, policy=Own()).register_all(views={Task: Tasks})
+    with site.session() as session:
+        session.execute(sa.update(Task).values(driver_id=1))
+        session.commit()
+    sent = controls(site.client.get(site.url(Task) + "?edit=1").text, "sheet-form")
+    name = next(n for n in sent if n.startswith("row-") and n.endswith("-driver"))
+    response = site.client.post(site.url(Task) + "cells/", data={**sent, name: "2"})
+    assert response.status_code == 400
+    with site.session() as session:
+        assert set(session.scalars(sa.select(Task.driver_id))) == {1}
 
 
 class OneCustomer(Policy):
