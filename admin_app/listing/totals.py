@@ -1,8 +1,9 @@
 """Sums, averages and extremes of the columns of a list, over all of its rows and group by group.
 
-One statement answers all that is asked of the whole list, another all that is asked of the groups
-on a page; each has a budget of time. Decimals come out exact on every database: SQLite, which
-stores them as binary fractions, is asked to add up whole units of the last digit.
+One statement with a budget of time answers all that is asked of the whole list and of the groups on
+a page; only where that takes too long the groups are asked for alone. Decimals come out exact on
+every database: SQLite, which stores them as binary fractions, is asked to add up whole units of the
+last digit.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from admin_app.listing.rows import Listing
 
 SECONDS = 2.0
-"""What the totals of a list may take, and again those of its groups."""
+"""What the totals of a list may take, with those of its groups."""
 
 FUNCTIONS = ("sum", "avg", "min", "max")
 
@@ -144,9 +145,13 @@ def read(
 ) -> Totals:
     """What ``state`` asks for; ``values`` are those of the groups on the page (`value_of`)."""
     asked = _Asked(listing, session, state)
-    whole = asked.whole() if state.totals else None
-    groups = asked.groups(list(dict.fromkeys(values))) if state.group and values else None
-    return Totals(whole, groups)
+    parts = asked.groups(list(dict.fromkeys(values))) if state.group and values else None
+    whole = asked.whole(0 if parts is None else len(values[0])) if state.totals else None
+    found = asked.read(parts, whole)
+    if found is None and parts is not None and whole is not None:
+        # Few groups may be quick to find where the whole list is not.
+        found = asked.read(parts, None)
+    return found or Totals()
 
 
 class _Asked:
@@ -224,7 +229,7 @@ class _Asked:
             values |= {t: told[t.function] for t in self.state.totals if t.name == name}
         return Group(count, values)
 
-    def _execute(self, statement: sa.Select[Any]) -> Sequence[Any] | None:
+    def _execute(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Sequence[Any] | None:
         mapper = self.listing.mapper
         try:
             with database.budget(self.session, SECONDS, mapper):
@@ -236,31 +241,65 @@ class _Asked:
                 return None
             raise
 
-    def whole(self) -> Group | None:
+    def whole(self, size: int) -> _Part:
+        """What is asked of all rows, with nothing in place of the ``size`` keys of a group."""
         order, expressions = self._order(self._names(), None)
         rows = self._rows(order, expressions)
         columns = list(rows.c)[: len(expressions)]
-        found = self._execute(sa.select(*self._functions(columns)).select_from(rows))
-        return None if found is None else self._read(columns, found[0])
+        keys = [sa.null().label(f"key{at}") for at in range(size)]
+        told: list[Any] = [_IS_WHOLE, *keys, *self._functions(columns)]
+        return _Part(sa.select(*told).select_from(rows), columns, size)
 
-    def groups(self, values: Sequence[tuple[Any, ...]]) -> dict[tuple[Any, ...], Group] | None:
+    def groups(self, values: Sequence[tuple[Any, ...]]) -> _Part:
+        """What is asked of the groups that have one of ``values``."""
         group = self.state.group
         assert group is not None
         order, expressions = self._order(self._names(), group)
         size = len(values[0])
         rows = self._rows(order, expressions)
-        columns = list(rows.c)
-        keys, columns = columns[:size], columns[size:]
+        keys, columns = list(rows.c)[:size], list(rows.c)[size:]
         statement = (
-            sa.select(*keys, *self._functions(columns))
+            sa.select(_IS_GROUP, *keys, *self._functions(columns))
             .select_from(rows)
             .where(_is_one_of(keys, values))
             .group_by(*keys)
         )
-        found = self._execute(statement)
+        return _Part(statement, columns, size)
+
+    def read(self, groups: _Part | None, whole: _Part | None) -> Totals | None:
+        """What both parts tell, in one statement; None where that takes too long."""
+        parts = [part for part in (groups, whole) if part is not None]
+        if not parts:
+            return Totals()
+        # The types of the keys are those of the part that comes first.
+        statements = [part.statement for part in parts]
+        found = self._execute(sa.union_all(*statements) if len(parts) > 1 else statements[0])
         if found is None:
             return None
-        return {tuple(row[:size]): self._read(columns, row[size:]) for row in found}
+        every: Group | None = None
+        by_value: dict[tuple[Any, ...], Group] = {}
+        for is_whole, *row in found:
+            part = whole if is_whole else groups
+            assert part is not None
+            told = self._read(part.columns, row[part.size :])
+            if is_whole:
+                every = told
+            else:
+                by_value[tuple(row[: part.size])] = told
+        return Totals(every, None if groups is None else by_value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A statement that tells of ``columns``, after the ``size`` keys of a group."""
+
+    statement: sa.Select[Any]
+    columns: Sequence[Any]
+    size: int
+
+
+_IS_GROUP = sa.literal_column("0", sa.Integer).label("is_whole")
+_IS_WHOLE = sa.literal_column("1", sa.Integer).label("is_whole")
 
 
 def _digits(type_: sa.types.TypeEngine[Any]) -> int | None:

@@ -173,14 +173,19 @@ def test_groups_come_before_the_order_of_the_list(office: Any) -> None:
     assert re.findall(r'name="rowid" value="(\d)"', html) == ["6", "4", "2", "5", "3", "1"]
 
 
-def test_all_groups_of_a_page_take_one_statement(office: Any, statements: Any) -> None:
+def test_all_groups_of_a_page_take_one_statement_with_the_totals(
+    office: Any, statements: Any
+) -> None:
     site = office()
     shown(site, group="status", totals="price:sum")
-    with statements(site.engine) as plain:
-        shown(site, totals="price:sum")
-    with statements(site.engine) as more:
-        shown(site, group="number", totals="price:sum")
-    assert len(more) == len(plain) + 1
+    asked = {"totals": "price:sum,day:max", "number__gt": "1", "search": "o", "page_size": "2"}
+    with statements(site.engine) as seen:
+        html = shown(site, group="buyer", **asked)
+    assert len(seen) <= 4
+    assert footer(html) == "All 3 bills Sum 0.30 Latest 2026-01-06"
+    assert headings(html)[0].endswith(
+        "3 bills, 2 of them here, continued on the next page Sum 0.30 Latest 2026-01-06"
+    )
 
 
 def test_a_group_says_where_its_other_rows_are(office: Any) -> None:
