@@ -26,7 +26,8 @@ from admin_app import inspection, rendering
 from admin_app.as_stored import AsStored
 from admin_app.errors import ConfigurationError, InvalidRequest
 from admin_app.inspection import Path
-from admin_app.listing import ListedRow, members_counted
+from admin_app.json_text import on_one_line
+from admin_app.listing import ListedRow, members_counted, stored_texts
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -83,7 +84,13 @@ def reader(path: Path, types: Mapping[type, Any]) -> Callable[[Any], Any]:
         if path.name in counted:
             return counted[path.name]
         found = get(ListedRow(instance, {}))
-        return found if isinstance(found, own) else tell(found)
+        if isinstance(found, own):
+            return found
+        stored = stored_texts(instance)
+        if path.name in stored:
+            text = stored[path.name]
+            return None if text is None else on_one_line(text)
+        return tell(found)
 
     return read
 

@@ -21,6 +21,7 @@ from admin_app.listing.loading import (
     members,
     members_count,
     members_counted,
+    stored_texts,
 )
 from admin_app.listing.rows import Listing
 from admin_app.listing.searching import fields as search_fields
@@ -44,4 +45,5 @@ __all__ = [
     "members_count",
     "members_counted",
     "search_fields",
+    "stored_texts",
 ]

@@ -73,6 +73,37 @@ def members_counted(instance: Any) -> Mapping[str, int]:
 _COUNTED = "admin_members"
 
 
+def read_stored(session: AnySession, paths: Sequence[Path], instances: Sequence[Any]) -> None:
+    """Read the JSON columns ``paths`` of ``instances`` as stored, for `stored_texts`.
+
+    Python's floats do not keep every number.
+    """
+    mapper = paths[0].mapper
+    keys = [getattr(mapper.class_, key) for key in inspection.identity_keys(mapper)]
+    texts = [sa.cast(getattr(mapper.class_, path.key), sa.Text) for path in paths]
+    by_identity = {tuple(sa.inspect(one).identity): one for one in instances}
+    statement = sa.select(*keys, *texts).where(
+        sa.tuple_(*keys).in_(list(by_identity))
+        if len(keys) > 1
+        else keys[0].in_([value for (value,) in by_identity])
+    )
+    names = [path.name for path in paths]
+    for row in session.execute(statement):
+        found = by_identity.get(tuple(row[: len(keys)]))
+        if found is not None:
+            sa.inspect(found).info[_STORED] = dict(zip(names, row[len(keys) :], strict=True))
+
+
+def stored_texts(instance: Any) -> Mapping[str, str | None]:
+    """The JSON that was read as stored along with ``instance``, by name of the column."""
+    state: Any = sa.inspect(instance, raiseerr=False)
+    found: Mapping[str, str | None] = {} if state is None else state.info.get(_STORED, {})
+    return found
+
+
+_STORED = "admin_stored"
+
+
 def members(
     session: AnySession, instance: Any, key: str, limit: int, far_key: str | None = None
 ) -> list[Any]:

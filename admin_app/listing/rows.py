@@ -26,6 +26,7 @@ from admin_app.listing.loading import (
     load_chains,
     load_options,
     members_count,
+    read_stored,
 )
 from admin_app.listing.ordering import ordering
 from admin_app.listing.state import COUNT_LIMIT, Count, ListedRow, ListState, Order, Page
@@ -212,6 +213,7 @@ class Listing:
         """
         dialect = session.get_bind(mapper=self.mapper).dialect.name
         counted = [path for path, _ in self._collections() if path.name not in whole]
+        documents = [path for path in self.columns if _is_own_json(path)]
         statement = self.ordered(self.asked(state), state.order, dialect)
         statement = statement.options(*load_options(self.mapper, self.columns))
         statement = statement.options(*collection_options(self.mapper, self.columns, whole))
@@ -223,6 +225,8 @@ class Listing:
             load_chains(session, self._labelled(ListedRow(one, {}) for one in instances))
             for path in counted:
                 count_members(session, path, instances, self.reach)
+            if documents and instances:
+                read_stored(session, documents, instances)
             yield from instances
 
     def count(
@@ -369,6 +373,13 @@ class Listing:
             is_rounded = isinstance(attribute.type, sa.REAL | sa.FLOAT) and value is not None
             criteria.append(attribute == (sa.cast(value, attribute.type) if is_rounded else value))
         return criteria
+
+
+def _is_own_json(path: Path) -> bool:
+    """Whether ``path`` is a column of the rows themselves that holds JSON."""
+    if path.column is None or path.relationships:
+        return False
+    return inspection.is_json(path.column.type)
 
 
 @contextlib.contextmanager

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import enum
 import html
+import io
 import re
 
 import pytest
@@ -178,6 +180,10 @@ class Exporting(ModelView):
     can_export = True
 
 
+class Documents(Exporting):
+    column_list = ("json", "mutable")
+
+
 class Listing(ModelView):
     column_list = ("id", "json")
 
@@ -333,12 +339,25 @@ def test_json_is_shown_as_it_is_stored(make_site):
     assert re.search(r'"a": 0.1000000000000000055511151231,\n  "n": 1E400,\n  "e": {},', details)
 
 
+def test_json_is_exported_as_it_is_stored(make_site, statements):
+    site = make_site(Base).register_all(views={Thing: Documents})
+    with site.engine.begin() as connection:
+        insert = sa.text("INSERT INTO things (id, mutable, json) VALUES (:id, :text, :null)")
+        for id_, text, null in [(1, JSON_TEXT, "null"), (2, "[1.50]", None)]:
+            connection.execute(insert, {"id": id_, "text": text, "null": null})
+    with statements(site.engine) as seen:
+        file = site.client.get(site.url(Thing, "export", export_type="csv") + "?sort=id").text
+    found = list(csv.DictReader(io.StringIO(file)))
+    assert [row["Mutable"] for row in found] == [JSON_TEXT, "[1.50]"]
+    assert [row["JSON"] for row in found] == ["null", ""]
+    assert len([s for s in seen if "things" in s]) == 2
+
+
 def test_a_list_reads_the_beginning_of_long_json_and_the_details_all(make_site, statements):
     site = make_site(Base).register_all(views={Thing: Listing})
     with site.session() as session:
         session.add(Thing(id=1, json=["the beginning", "x" * 3000, "the end"]))
         session.commit()
-    site.client.get(site.url(Thing))
     with statements(site.engine) as seen:
         listed = site.client.get(site.url(Thing)).text
     assert "the beginning" in listed
