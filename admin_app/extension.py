@@ -29,6 +29,7 @@ from admin_app.accounts import SignIn
 from admin_app.changes import ChangeSetRecord, RowChangeRecord
 from admin_app.errors import AdminError, ConfigurationError, Forbidden
 from admin_app.history import HistoryView
+from admin_app.listing import known_table
 from admin_app.policy import Policy, Principal
 from admin_app.views import ModelView, end_with_request, scoped
 
@@ -69,7 +70,8 @@ class Admin(FlaskAdmin):
     given to `register` instead. ``sign_in`` is ``"accounts"`` (the admin's own, on
     Flask-Security), ``"none"`` (see `accounts.Open`) or an object that meets `accounts.SignIn`.
     ``policy`` decides what a principal may do. ``history`` writes every change into the history, so
-    that it can be looked up and undone (see `history`). Everything else is Flask-Admin's.
+    that it can be looked up and undone (see `history`), where the database has the tables for it.
+    Everything else is Flask-Admin's.
     """
 
     def __init__(
@@ -81,7 +83,7 @@ class Admin(FlaskAdmin):
         *,
         sign_in: str | SignIn = "accounts",
         policy: Policy | None = None,
-        history: bool = False,
+        history: bool = True,
         index_view: Any = None,
         endpoint: str | None = None,
         **kwargs: Any,
@@ -249,14 +251,24 @@ class Admin(FlaskAdmin):
         if model not in self._own_tables and self.db is not None and is_due:
             table = inspection.mapper_of(model).local_table
             try:
-                engine = self.session.get_bind(mapper=inspection.mapper_of(model))
-                if sa.inspect(engine).has_table(table.name):  # type: ignore[attr-defined]
+                bind = self.session.get_bind(mapper=inspection.mapper_of(model))
+                if self._is_there(bind, table):
                     self._own_tables.add(model)
                 else:
                     self._missing_tables[model] = time.monotonic() + 60
             except sa.exc.SQLAlchemyError:
                 return False
         return model in self._own_tables
+
+    def _is_there(self, bind: sa.Engine | sa.Connection, table: Any) -> bool:
+        """Whether ``bind`` has ``table``; PostgreSQL tells of all tables of the site at once."""
+        if bind.dialect.name != "postgresql":
+            return sa.inspect(bind).has_table(table.name)
+        others = [t for view in self.views_by_model.values() for t in view.mapper.tables]
+        if isinstance(bind, sa.Connection):
+            return known_table(bind, table, others).is_there
+        with bind.connect() as connection:
+            return known_table(connection, table, others).is_there
 
     def principal(self) -> Principal | None:
         """Who sends the current request, asked of the sign-in once a request."""

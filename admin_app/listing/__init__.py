@@ -12,7 +12,6 @@ there is ignored and said so in `ListState.notes`. Nothing of the web is known h
 
 from __future__ import annotations
 
-from admin_app.listing.indexes import of as known_indexes
 from admin_app.listing.loading import (
     form_options,
     label_options,
@@ -25,7 +24,10 @@ from admin_app.listing.loading import (
 )
 from admin_app.listing.rows import Listing
 from admin_app.listing.searching import fields as search_fields
+from admin_app.listing.searching import signed
 from admin_app.listing.state import COUNT_LIMIT, Chosen, Count, ListedRow, ListState, Order, Page
+from admin_app.listing.tables import indexed as known_indexes
+from admin_app.listing.tables import known as known_table
 
 __all__ = [
     "COUNT_LIMIT",
@@ -38,6 +40,7 @@ __all__ = [
     "Page",
     "form_options",
     "known_indexes",
+    "known_table",
     "label_options",
     "load_chains",
     "load_options",
@@ -45,5 +48,6 @@ __all__ = [
     "members_count",
     "members_counted",
     "search_fields",
+    "signed",
     "stored_texts",
 ]

@@ -91,14 +91,31 @@ def limited(
     seconds: float | None = None,
 ) -> Count:
     """The number of ``rows``, counted no further than ``limit``; OutOfTime after ``seconds``."""
-    inner = rows if limit is None else rows.limit(limit + 1)
-    statement = sa.select(sa.func.count()).select_from(inner.subquery())
     arguments = {"mapper": mapper}
     budget = (
         contextlib.nullcontext() if seconds is None else database.budget(session, seconds, mapper)
     )
     with budget:
-        number = session.scalar(statement, bind_arguments=arguments) or 0
+        number = session.scalar(_number(rows, limit), bind_arguments=arguments) or 0
+    return _up_to(limit, number)
+
+
+def both(
+    session: AnySession, mapper: orm.Mapper[Any], rows: tuple[Statement, Statement]
+) -> tuple[Count, Count]:
+    """The numbers of both kinds of ``rows`` up to `COUNT_LIMIT`, in one statement; OutOfTime."""
+    statement = sa.select(*(_number(each, COUNT_LIMIT).scalar_subquery() for each in rows))
+    with database.budget(session, SECONDS, mapper):
+        one, other = session.execute(statement, bind_arguments={"mapper": mapper}).one()
+    return _up_to(COUNT_LIMIT, one), _up_to(COUNT_LIMIT, other)
+
+
+def _number(rows: Statement, limit: int | None) -> sa.Select[Any]:
+    inner = rows if limit is None else rows.limit(limit + 1)
+    return sa.select(sa.func.count()).select_from(inner.subquery())
+
+
+def _up_to(limit: int | None, number: int) -> Count:
     if limit is not None and number > limit:
         return Count(limit, is_exact=False)
     return Count(number)

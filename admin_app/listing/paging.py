@@ -169,10 +169,14 @@ def _read(key: Key, text: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A part of the rows behind a cursor, in ``keys``; ``criterion`` None stands for all rows."""
+    """A part of the rows behind a cursor, in ``keys``; ``criterion`` None stands for all rows.
+
+    ``is_gathered`` says that it has so few rows that all of them are best read and sorted.
+    """
 
     criterion: sa.ColumnElement[bool] | None
     keys: tuple[Key, ...]
+    is_gathered: bool = False
 
 
 def segments(

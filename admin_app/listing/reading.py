@@ -7,26 +7,30 @@ rows that are not shown.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
 
 from admin_app import inspection
-from admin_app.errors import InvalidRequest
+from admin_app.errors import InvalidRequest, OutOfTime
 from admin_app.listing import counting, paging, tables
 from admin_app.listing.loading import AnySession, Statement, load_chains
 from admin_app.listing.ordering import Key, Known, Ordering, is_served, ordering
 from admin_app.listing.paging import Segment
-from admin_app.listing.state import Count, ListState, Page
+from admin_app.listing.state import COUNT_LIMIT, Count, ListState, Page
 
 if TYPE_CHECKING:
     from admin_app.listing.rows import Listing
 
 LARGE = 200_000
 """Rows of a table from which on they are not counted, and an order without index is slow."""
+
+SMALL = 4_000_000
+"""Bytes of a table up to which it has few rows, whether it was ever analysed or not."""
 
 GROUP = 10_000
 """Rows that share a value from which on they are worth a statement of their own."""
@@ -90,6 +94,8 @@ class _Reader:
         self.is_count_asked = count or state.is_counted
         self.counted: int | None = None
         """How many rows there are, where that came along with them."""
+        self.total: Count | None = None
+        """How many there are without search and filters, likewise."""
 
     @functools.cached_property
     def known(self) -> Known:
@@ -99,6 +105,14 @@ class _Reader:
     @property
     def table(self) -> tables.Table:
         return self.known(self.mapper.local_table)
+
+    @property
+    def size(self) -> int | None:
+        """About how many rows the table has; None when that is not known without asking."""
+        engine = self.session.get_bind(mapper=self.mapper).engine
+        table = tables.remembered(engine, self.mapper.local_table)
+        is_small = table.bytes is not None and table.bytes <= SMALL
+        return table.facts.rows if table.rows is None and is_small else table.rows
 
     @functools.cached_property
     def keys_only(self) -> Statement:
@@ -118,8 +132,12 @@ class _Reader:
         """What the planner says; of a whole table its size is known, and it need not be asked."""
         if self.dialect != "postgresql":
             return None
-        if self.is_whole and (rows := self.table.rows) is not None:
-            return counting.Estimate(rows, counting.CHEAP * rows / LARGE)
+        if self.is_whole:
+            table = self.table
+            if table.rows is not None:
+                return counting.Estimate(table.rows, counting.CHEAP * table.rows / LARGE)
+            if table.bytes is not None and table.bytes <= SMALL:
+                return counting.Estimate(table.facts.rows, 0.0)
         return counting.estimate(self.session, self.mapper, self.keys_only)
 
     @property
@@ -141,8 +159,23 @@ class _Reader:
     def _count_column(self) -> list[sa.ColumnElement[int]]:
         if not self.counts_along or self.counted is not None:
             return []
-        rows = sa.select(sa.func.count()).select_from(self.keys_only.subquery())
-        return [rows.scalar_subquery().label("row_count")]
+        found: list[sa.ColumnElement[int]] = [_number(self.keys_only).label("row_count")]
+        if self.is_part and self.size is not None and self.size < LARGE:
+            found.append(_number(self.all_keys).label("row_total"))
+        return found
+
+    @property
+    def is_part(self) -> bool:
+        """Whether a search or filters leave rows out."""
+        state = self.state
+        return bool(state.search or state.filters or self.listing.refine)
+
+    @functools.cached_property
+    def all_keys(self) -> Statement:
+        """All rows within reach, without search and filters."""
+        rows = replace(self.listing, refine=None).base().order_by(None)
+        keys = [getattr(self.mapper.class_, k) for k in inspection.identity_keys(self.mapper)]
+        return rows.with_only_columns(*keys, maintain_column_froms=True)
 
     @functools.cached_property
     def order(self) -> Ordering:
@@ -190,6 +223,7 @@ class _Reader:
             last=self._cursor(found[-1:]),
             slow=self._slow(total),
             by=self.order.keys[0].expression.type if self.can_be_followed else None,
+            total=self._total() if rows and self.is_count_asked and self.is_part else None,
         )
 
     def statements(self) -> tuple[Statement, Statement]:
@@ -218,6 +252,8 @@ class _Reader:
             found += self.session.execute(self._statement(order, segment, missing, offset)).all()
             if self.counts_along and self.counted is None and found:
                 self.counted = found[0].row_count
+                total = getattr(found[0], "row_total", None)
+                self.total = None if total is None else Count(total)
             if len(found) > state.page_size:
                 break
         return found
@@ -229,8 +265,9 @@ class _Reader:
             raise InvalidRequest("The list has no such page in this order.")
         if text:
             values = paging.values_of(keys, text)
-            is_grouped = self._is_grouped(order) and self._is_large_group(keys[0], values[0])
-            return paging.segments(keys, values, is_grouped=is_grouped)
+            group = self._group(order, values[0]) if self._is_grouped(order) else None
+            found = paging.segments(keys, values, is_grouped=group is not None)
+            return _gathered(found) if group == "small" else found
         if state.at:
             value = paging.value_of(keys[0], state.at)
             return paging.segments(keys, [value], is_start=True)
@@ -238,8 +275,10 @@ class _Reader:
             return [Segment(None, keys)]
         if self.can_be_followed and self._is_grouped(order):
             first = self._first_value(order)
-            if first is not None and self._is_large_group(keys[0], first[0]):
-                return paging.group(keys, first[0])
+            group = None if first is None else self._group(order, first[0])
+            if group is not None:
+                found = paging.group(keys, first[0])
+                return _gathered(found) if group == "small" else found
         return paging.whole(keys)
 
     def _is_grouped(self, order: Ordering) -> bool:
@@ -255,11 +294,19 @@ class _Reader:
         is_indexed = table.leads(column.name) and not table.leads(*names)
         return is_indexed and 0 < distinct < (table.rows or 0) / GROUP
 
-    def _is_large_group(self, key: Key, value: Any) -> bool:
-        """Whether so many rows have ``value`` that sorting them would be felt."""
-        rows = self.keys_only.where(paging.same(key, value))
+    def _group(self, order: Ordering, value: Any) -> Literal["small", "large"] | None:
+        """How the rows that have ``value`` in the first key are best read by themselves, if at all.
+
+        The next key leads to 50 of a large group soon; a small one is read whole and sorted.
+        """
+        rows = self.keys_only.where(paging.same(order.keys[0], value))
         planned = counting.estimate(self.session, self.mapper, rows)
-        return planned is not None and planned.rows > GROUP
+        if planned is None:
+            return None
+        if planned.rows > GROUP:
+            return "large"
+        is_split = self.listing.scope is None and self.has_real_key
+        return "small" if is_split and planned.cost <= GATHERED else None
 
     def _first_value(self, order: Ordering) -> Any:
         """The value of the first key in the first row, in a tuple; None when there is no row."""
@@ -274,7 +321,8 @@ class _Reader:
         rows = order.join(rows).order_by(None)
         values = paging.expressions(order.keys)
         is_split = listing.scope is None and self.has_real_key
-        if not is_split or not (order.joins or offset or self.is_gathered or listing.reads_more):
+        is_gathered = self.is_gathered or segment.is_gathered
+        if not is_split or not (order.joins or offset or is_gathered or listing.reads_more):
             rows = rows.order_by(*_clauses(segment.keys)).limit(limit)
             rows = rows.offset(offset) if offset else rows
             plain = [value.label(None) for value in values]
@@ -284,7 +332,7 @@ class _Reader:
         labelled = [value.label(f"by_{number}") for number, value in enumerate(values)]
         columns = [column.label(f"key_{number}") for number, column in enumerate(own)]
         found = rows.with_only_columns(*columns, *labelled, maintain_column_froms=True)
-        if self.is_gathered:
+        if is_gathered:
             # An offset, be it 0, keeps PostgreSQL from following an order before it has all rows.
             all_rows = found.offset(0).subquery("gathered")
             places = _places(order, all_rows)
@@ -325,8 +373,32 @@ class _Reader:
             counted = counting.exact(self.session, self.mapper, self.keys_only)
             if counted is not None:
                 return counted
+        if self.planned is None and self.is_part:
+            return self._counts()
         table = self.table if self.is_large else None
         return counting.count(self.session, self.mapper, self.keys_only, self.planned, table)
+
+    def _counts(self) -> Count | None:
+        """The number of rows up to a limit, and in the same statement that of all rows."""
+        found: Count | None = None
+        with contextlib.suppress(OutOfTime):
+            rows = (self.keys_only, self.all_keys)
+            found, self.total = counting.both(self.session, self.mapper, rows)
+        return found
+
+    def _total(self) -> Count | None:
+        """How many rows there are without search and filters; None where counting them costs."""
+        if self.total is not None:
+            return self.total
+        if self.dialect == "postgresql" and (self.size is None or self.size >= LARGE):
+            is_all = not self.listing.criteria and self.listing.scope is None
+            if self.size is None or not is_all or self.mapper.inherits:
+                return None
+            return Count(self.size, is_exact=False, is_estimate=True)
+        with contextlib.suppress(OutOfTime):
+            limit, seconds = COUNT_LIMIT, counting.SECONDS
+            return counting.limited(self.session, self.mapper, self.all_keys, limit, seconds)
+        return None
 
     def _slow(self, count: Count | None) -> frozenset[str]:
         if not self.is_large and (count is None or count.is_exact):
@@ -335,6 +407,15 @@ class _Reader:
 
     def _unserved(self, sortable: Iterable[tuple[str, Sequence[Any]]]) -> Iterable[str]:
         return (n for n, paths in sortable if paths and not is_served(paths[0], self.known))
+
+
+def _number(rows: Statement) -> sa.ScalarSelect[int]:
+    return sa.select(sa.func.count()).select_from(rows.subquery()).scalar_subquery()
+
+
+def _gathered(segments: Sequence[Segment]) -> list[Segment]:
+    """``segments``, the first of which is read whole and sorted."""
+    return [replace(segments[0], is_gathered=True), *segments[1:]]
 
 
 def _places(order: Ordering, rows: sa.FromClause) -> dict[int, Any]:

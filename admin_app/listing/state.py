@@ -120,6 +120,9 @@ class ListedRow:
 class Page:
     """The rows of one page; ``count`` is None when it was not asked for.
 
+    ``total`` is how many there are without search and filters, where these leave some out and it
+    is cheap to say.
+
     ``first`` and ``last`` name the first and the last row for ``before`` and ``after`` of the
     pages around; they are None where the order cannot be followed that way, and a page has to be
     found by its number. ``slow`` are the names of keys that no index gives the order of, where
@@ -136,3 +139,4 @@ class Page:
     slow: frozenset[str] = frozenset()
     by: Any = None
     notes: tuple[str, ...] = ()
+    total: Count | None = None

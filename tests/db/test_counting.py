@@ -87,11 +87,19 @@ def test_a_small_list_costs_one_statement_its_number_included(postgresql_url, st
 
 def test_a_table_that_was_never_analysed_is_counted_to_the_limit(sea, monkeypatch):
     monkeypatch.setattr(counting, "CHEAP", 1.0)
+    monkeypatch.setattr(reading, "SMALL", 0)
     if is_postgresql(sea):
         with sea.engine.begin() as connection:
             connection.exec_driver_sql("UPDATE pg_class SET reltuples = -1 WHERE relname = 'drops'")
     tables.forget(sea.engine)
     assert counted(sea) == Count(10_000, is_exact=False)
+
+
+def test_a_table_that_is_small_in_bytes_needs_no_word_of_the_planner(postgresql_url, statements):
+    sea = Site(postgresql_url, Base).create_all().register_all()
+    with statements(sea.engine) as seen:
+        assert counted(sea) == Count(0)
+    assert [s.split()[0] for s in seen] == ["SELECT", "SELECT"]
 
 
 def test_a_page_stands_when_its_count_takes_too_long(sea, monkeypatch):

@@ -59,7 +59,7 @@ def test_a_list_has_no_facets_until_they_are_asked_for(site, statements):
         text = site.client.get("/admin/order/").text
     assert '<aside class="facets"' not in text
     assert "facets=1" in text
-    assert not any("GROUP BY" in s for s in plain)
+    assert not any("GROUP BY" in s for s in plain if "FROM orders" in s)
 
 
 @pytest.mark.parametrize("model", [Order, Vehicle, Product, Task])

@@ -67,8 +67,6 @@ def test_filters_stand_as_chips_in_words(site):
 def test_labels_of_all_chips_cost_one_statement(site, statements):
     url = site.url(fleet.Order)
     pairs = "customer__is=3&customer__is=4&pickup_address__is=2&delivery_address__is=7"
-    # What the database tells of its tables is asked once.
-    site.client.get(url)
     with statements(site.engine) as seen:
         assert site.client.get(f"{url}?{pairs}").status_code == 200
     assert len(seen) <= 4
@@ -226,3 +224,13 @@ def test_what_the_policy_hides_is_neither_offered_nor_followed(fleet_url):
     page = site.client.get(f"{url}?filter=edit&customer.email__is=a&documents.filename__is=a").text
     assert "customer.email" not in page.split('<form class="filters"')[1]
     assert "documents" not in page.split('<form class="filters"')[1]
+
+
+def test_a_narrowed_list_says_of_how_many_rows_and_leads_to_all_of_them(site, statements):
+    url = site.url(fleet.Order)
+    site.client.get(url)
+    with statements(site.engine) as seen:
+        page = site.client.get(f"{url}?status__is=DELIVERED&search=o&sort=-id&page_size=10").text
+    assert re.search(r'\d orders of 120 \(<a href="[^"?]*\?sort=-id[^"]*">show all', page)
+    assert len(seen) <= 4
+    assert " of 120" not in site.client.get(f"{url}?id__lt=0").text

@@ -276,6 +276,7 @@ def fill(site: Any, count: int) -> None:
 @pytest.mark.parametrize("model", [Street, House, Guest, Bag])
 def test_a_list_costs_the_same_with_few_and_many_rows(make_site, journey, statements, model):
     site = make_site(Called).register_all()
+    journey(site, model).list()
     costs = []
     for count in (5, 45):
         fill(site, count)

@@ -226,6 +226,7 @@ def test_a_picker_costs_the_same_when_it_names_rows_of_subclasses(
         session.commit()
     way = journey(site, Shift)
     way.get("create")
+    way.lookup("worker")
     with statements(site.engine) as seen:
         found = way.lookup("worker")
     assert "N1 (B) at S1" in found

@@ -174,7 +174,7 @@ def test_the_indexes_of_a_database_are_known_and_asked_once(postgresql_url, stat
         ):
             connection.exec_driver_sql(statement)
     table = sa.Table("a", sa.MetaData())
-    with engine.connect() as connection, statements(engine, catalogue=True) as seen:
+    with engine.connect() as connection, statements(engine) as seen:
         known = tables.known(connection, table)
         assert tables.known(connection, table) is known
     assert len(seen) == 1
