@@ -20,6 +20,7 @@ from admin_app.inspection.labels import Label as Label
 from admin_app.inspection.labels import chain as chain
 from admin_app.inspection.labels import computed_needs as computed_needs
 from admin_app.inspection.labels import label as label
+from admin_app.inspection.labels import label_texts as label_texts
 from admin_app.inspection.mapping import Column as Column
 from admin_app.inspection.mapping import columns as columns
 from admin_app.inspection.mapping import composite_keys as composite_keys

@@ -91,6 +91,14 @@ def label(mapper: orm.Mapper[Any]) -> Label:
     return Label(mapper, _label_keys(mapper), False, (), others)
 
 
+@functools.cache
+def label_texts(mapper: orm.Mapper[Any]) -> frozenset[str]:
+    """The text columns of ``mapper`` that rows are called by, as far as the code tells."""
+    known = label(mapper)
+    names = _names(mapper.class_, _own_str(mapper.class_)) if known.uses_str else {*known.keys}
+    return frozenset(key for key, c in columns(mapper).items() if key in names and is_text(c.type))
+
+
 def _own_str(model: type[Any]) -> Callable[..., str] | None:
     for cls in model.__mro__:
         if cls is object:

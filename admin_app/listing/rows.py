@@ -82,10 +82,16 @@ class Listing:
 
     # Statements
 
-    def base(self, search: str = "", wanted: Group = EVERYTHING) -> Statement:
+    def base(
+        self,
+        search: str = "",
+        wanted: Group = EVERYTHING,
+        searched: searching.Search | None = None,
+    ) -> Statement:
         """The rows in scope that match ``search`` and the filters ``wanted``.
 
-        No order, no limit, nothing loaded beside.
+        No order, no limit, nothing loaded beside. ``searched`` looks into other fields than those
+        of the listing.
         """
         statement = sa.select(self.model) if self.scope is None else self.scope
         for criterion in self.criteria:
@@ -97,7 +103,7 @@ class Listing:
             statement = statement.where(criterion)
         words = searching.words(search)
         if words:
-            found = self.searched.condition(words)
+            found = (searched or self.searched).condition(words)
             if self.search_hook is not None:
                 found = self.search_hook(search, found)
             statement = statement.where(found)

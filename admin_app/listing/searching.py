@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -45,7 +45,10 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Where words are looked for; ``sign`` is how, for words that do not say so themselves."""
+    """Where words are looked for; ``sign`` is how, for words that do not say so themselves.
+
+    It is one of those of `Word`, or ``$`` for the end of a text, which no word has.
+    """
 
     path: Path
     sign: str = ""
@@ -89,15 +92,15 @@ def _all_words(text: str) -> list[Word]:
 
 
 def fields(mapper: orm.Mapper[Any], names: Iterable[str]) -> tuple[Field, ...]:
-    """The fields that ``names`` choose, each a dotted name with perhaps a sign before it.
+    """The fields that ``names`` choose: dotted names with a sign before or an operator behind them.
 
     A relationship stands for what its rows are called by. ConfigurationError for what no statement
     can look into.
     """
     found: list[Field] = []
     for name in names:
-        sign = name[:1] if name[:1] in ("^", "=", "@") else ""
-        path = inspection.resolve(mapper, name.removeprefix(sign))
+        sign, plain = signed(name)
+        path = inspection.resolve(mapper, plain)
         paths = [path] if path.relationship is None else _names_of(mapper, path)
         for each in paths:
             if each.column is None and each.hybrid is None:
@@ -106,6 +109,26 @@ def fields(mapper: orm.Mapper[Any], names: Iterable[str]) -> tuple[Field, ...]:
                 )
             found.append(Field(each, sign))
     return tuple(found)
+
+
+def signed(name: str) -> tuple[str, str]:
+    """How a column of an option is searched, as a sign, and its name: ``^code``, ``code__starts``.
+
+    The operators are those of filters, and Django's.
+    """
+    if name[:1] in ("^", "=", "@"):
+        return name[0], name[1:]
+    plain, _, operator = name.rpartition("__")
+    return (_SIGNS[operator], plain) if plain and operator in _SIGNS else ("", name)
+
+
+_SIGNS = {
+    **dict.fromkeys(("contains", "icontains"), ""),
+    **dict.fromkeys(("starts", "startswith", "istartswith"), "^"),
+    **dict.fromkeys(("ends", "endswith", "iendswith"), "$"),
+    **dict.fromkeys(("is", "exact", "iexact"), "="),
+    "search": "@",
+}
 
 
 def _names_of(mapper: orm.Mapper[Any], path: Path) -> list[Path]:
@@ -155,6 +178,23 @@ class Search:
         """About how many rows the table has; 0 when it is not known."""
         facts = (self.facts or {}).get(self.mapper.local_table)
         return 0 if facts is None else facts.rows
+
+    @property
+    def can_lead(self) -> bool:
+        """Whether an index leads to a part of a text, or no text is looked into."""
+        keys = [key for facts in (self.facts or {}).values() for key in facts.keys]
+        looked = [f.path.column for f in self.fields if f.path.column is not None]
+        return any(key.finds_prefixes or key.finds_parts for key in keys) or not any(
+            inspection.is_text(column.type) for column in looked
+        )
+
+    def in_names(self) -> Search | None:
+        """The same in what rows are called by and in their keys; None where these are no texts."""
+        names = inspection.label_texts(self.mapper)
+        keys = {*names, *inspection.identity_keys(self.mapper)}
+        own = [f for f in self.fields if not f.path.relationships and f.path.key in keys]
+        has_name = any(f.path.key in names for f in own)
+        return replace(self, fields=own) if has_name and len(own) < len(self.fields) else None
 
     def is_served(self, wanted: Sequence[Word]) -> bool:
         """Whether indexes lead to the rows with at least one of the words."""

@@ -22,48 +22,54 @@ def lookup(
     """At most ``limit`` instances that match, labels loaded, and whether there are more.
 
     Rows with a field that is the whole text come first, then those with one that begins with it.
-    In a large table that takes indexes; without them rows come in the order of the list, so that
-    the first few are enough.
+    In a large table that takes indexes; without them rows that have the text in their name come
+    first, each in the order of the list, so that the first few are enough.
     """
     text = searching.cleaned(search, [])
-    statement = listing.ordered(listing.base(text), ())
-    statement = statement.options(*label_options(listing.mapper))
-    found = _found(listing, session, statement, text, limit + 1, offset)
+    found = _found(listing, session, text, limit + 1, offset)
     load_chains(session, found)
     return found[:limit], len(found) > limit
 
 
-def _found(
-    listing: Listing, session: AnySession, statement: Statement, text: str, limit: int, offset: int
-) -> list[Any]:
+def _found(listing: Listing, session: AnySession, text: str, limit: int, offset: int) -> list[Any]:
     searched = listing.searched
-    begins = searched.beginning(text, "^")
-    if begins is not None and searched.rows <= RANKED:
+    options = label_options(listing.mapper)
+
+    def matching(within: searching.Search) -> Statement:
+        rows = listing.base(text, searched=within)
+        return listing.ordered(rows, ()).options(*options)
+
+    is_large = searched.rows > RANKED
+    begins = searched.beginning(text, "^") if not is_large or searched.can_lead else None
+    if begins is not None and not is_large:
         equals = searched.beginning(text, "=") or begins
         rank = sa.case((equals.condition, 0), (begins.condition, 1), else_=2)
+        statement = matching(searched)
         order = statement._order_by_clauses
-        statement = statement.order_by(None).order_by(rank, *order)
-    elif begins is not None and begins.is_served:
-        return _in_turn(session, statement, begins.condition, limit, offset)
-    return list(session.scalars(statement.limit(limit).offset(offset)))
-
-
-def _in_turn(
-    session: AnySession,
-    statement: Statement,
-    first: sa.ColumnElement[bool],
-    limit: int,
-    offset: int,
-) -> list[Any]:
-    """The rows that meet ``first``, then the others; no row of a large table is ranked."""
-    begun = statement.where(first)
+        ranked = statement.order_by(None).order_by(rank, *order)
+        return list(session.scalars(ranked.limit(limit).offset(offset)))
+    first = None if begins is None or not begins.is_served else begins.condition
+    if first is not None:
+        begun = matching(searched).where(first)
+    elif is_large and text and (named := searched.in_names()) is not None:
+        first = named.condition(searching.words(text))
+        begun = matching(named)
+    else:
+        return list(session.scalars(matching(searched).limit(limit).offset(offset)))
     found = list(session.scalars(begun.limit(limit).offset(offset)))
     if len(found) == limit:
         return found
-    passed = offset + len(found)
+    others = matching(searched).where(first.is_not(sa.true()))
+    return found + _others(session, begun, others, limit, offset, len(found))
+
+
+def _others(
+    session: AnySession, begun: Statement, others: Statement, limit: int, offset: int, found: int
+) -> list[Any]:
+    """What follows the ``found`` rows of ``begun`` on a page; no row of a large table is ranked."""
+    passed = offset + found
     if offset and not found:
         within = begun.order_by(None).limit(offset).subquery()
         passed = session.scalar(sa.select(sa.func.count()).select_from(within)) or 0
-    others = statement.where(first.is_not(sa.true()))
-    others = others.limit(limit - len(found)).offset(max(0, offset - passed))
-    return found + list(session.scalars(others))
+    others = others.limit(limit - found).offset(max(0, offset - passed))
+    return list(session.scalars(others))

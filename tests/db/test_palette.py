@@ -8,7 +8,8 @@ from sqlalchemy import orm
 
 from admin_app import Policy, listing
 from admin_app import palette as palettes
-from admin_app.listing import indexes, suggesting
+from admin_app.listing import suggesting, tables
+from admin_app.listing.indexes import TableFacts
 from examples.fleet.models import Base, Customer, Order, Tag
 
 JSON = {"Accept": "application/json"}
@@ -144,7 +145,7 @@ def tags(site):
             facts = listing.known_indexes(session, mapper, [Tag.__table__])
             if facts is not None:
                 own = facts[Tag.__table__]
-                facts = {Tag.__table__: indexes.TableFacts(own.keys, rows)}
+                facts = {Tag.__table__: TableFacts(own.keys, rows)}
             found = listing.Listing(
                 mapper,
                 searchable=listing.search_fields(mapper, ["name"]),
@@ -166,9 +167,28 @@ def test_pages_of_a_large_table_follow_each_other_without_a_gap(tags, is_indexed
     if is_indexed and tags.engine.dialect.name == "postgresql":
         with tags.engine.begin() as connection:
             connection.exec_driver_sql("CREATE INDEX ON tags (lower(name) text_pattern_ops)")
-        indexes.forget(tags.engine)
+        tables.forget(tags.engine)
     whole = tags("lamp", rows=10**7)
     paged = [name for start in range(0, 8, 2) for name in tags("lamp", 2, start, rows=10**7)]
     assert paged == whole
     if is_indexed:
         assert {n.lower()[:4] for n in whole[:3]} == {"lamp"}
+
+
+def test_in_a_large_table_names_are_looked_at_before_all_else(site, statements):
+    mapper, facts = sa.inspect(Customer), {Customer.__table__: TableFacts(rows=10**7)}
+    found = listing.Listing(
+        mapper,
+        searchable=listing.search_fields(mapper, ["name", "notes"]),
+        indexes=lambda tables: facts,
+    )
+    with site.session() as session:
+        session.add(Customer(code="X1", name="Zyx", notes="far"))
+        session.add(Customer(code="X2", name="Faraway", notes="zyx"))
+        session.commit()
+        with statements(site.engine) as seen:
+            assert [c.name for c in found.lookup(session, "zyx", 0)[0]] == []
+        assert len(seen) == 1
+        assert [c.name for c in found.lookup(session, "zyx", 5)[0]] == ["Zyx", "Faraway"]
+        assert [c.name for c in found.lookup(session, "zyx", 5, 1)[0]] == ["Faraway"]
+        assert [c.name for c in found.lookup(session, "far", 5)[0]] == ["Faraway", "Zyx"]
