@@ -96,7 +96,8 @@ class Host:
         self.db.init_app(self.app)
         self.admin: Any
         if kind == "ours":
-            self.admin = admin_app.Admin(self.app, self.db, name="Shop", sign_in="none", **options)
+            options = {"sign_in": "none", "history": False, **options}
+            self.admin = admin_app.Admin(self.app, self.db, name="Shop", **options)
         else:
             self.admin = flask_admin.Admin(self.app, name="Shop", **options)
         with self.app.app_context():
