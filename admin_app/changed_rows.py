@@ -110,10 +110,18 @@ class Reader:
             columns=list(self._columns(table_name, kind, old or {}, new or {}, made)),
             state=state,
             current=[
-                (self._label(view, table_name, name), shown(value))
+                (self._label(view, table_name, name), self._shown(table_name, name, value))
                 for name, value in (current or {}).items()
             ],
         )
+
+    def title(self, table_name: str) -> str:
+        """What rows of a table are called."""
+        view = self.views.get(table_name)
+        if view is not None:
+            return str(view.name)
+        words = inspection.words(table_name)
+        return words if words.endswith("s") else inspection.plural(words)
 
     def _is_key_made(self, table_name: str, made: Mapping[str, str]) -> bool:
         table = self.tables.get(table_name)
@@ -144,10 +152,20 @@ class Reader:
                 continue
             label = self._label(view, table_name, name)
             if name in made:
-                was = shown(before) if kind == "update" else None
+                was = self._shown(table_name, name, before) if kind == "update" else None
                 yield c.ChangedValue(label, was, MADE % made[name])
-            else:
-                yield c.ChangedValue(label, *_difference(before, after, kind))
+                continue
+            yield c.ChangedValue(
+                label,
+                None if kind == "insert" else self._shown(table_name, name, before),
+                None if kind == "delete" else self._shown(table_name, name, after),
+                _both(before, after),
+            )
+
+    def _shown(self, table_name: str, name: str, value: Any) -> Any:
+        table = self.tables.get(table_name)
+        column = None if table is None else table.columns.get(name)
+        return shown(value, column)
 
     def _attribute(self, view: Any, table_name: str, name: str) -> str | None:
         table = self.tables.get(table_name)
@@ -175,17 +193,11 @@ def identity_of(key: str) -> str | None:
     return ",".join(escaped)
 
 
-def _difference(old: Any, new: Any, kind: str) -> tuple[Any, Any, Markup | None]:
-    """A value before and after, and both in one where they are long texts."""
-    if kind == "insert":
-        return None, shown(new), None
-    if kind == "delete":
-        return shown(old), None, None
-    both = None
-    if isinstance(old, str) and isinstance(new, str):
-        longest = max(len(old), len(new))
-        both = marked(old, new) if rendering.CUT < longest <= COMPARED else None
-    return shown(old), shown(new), both
+def _both(old: Any, new: Any) -> Markup | None:
+    """Both in one where they are long texts."""
+    if not isinstance(old, str) or not isinstance(new, str):
+        return None
+    return marked(old, new) if rendering.CUT < max(len(old), len(new)) <= COMPARED else None
 
 
 def marked(old: str, new: str) -> Markup:
@@ -202,8 +214,8 @@ def marked(old: str, new: str) -> Markup:
     return Markup('<div class="prose">%s</div>') % text
 
 
-def shown(value: Any) -> Any:
-    """A value of an image as HTML."""
+def shown(value: Any, column: sa.Column[Any] | None = None) -> Any:
+    """A value of an image, perhaps of ``column``, as HTML."""
     match value:
         case {"secret": _}:
             return SECRET
@@ -213,4 +225,10 @@ def shown(value: Any) -> Any:
             return rendering.size(size)
         case dict():
             return rendering.text(str(next(iter(value.values()))))
+    type_ = None if column is None else inspection.stored_type(column.type)
+    if isinstance(type_, sa.Boolean) and value in (0, 1):
+        return rendering.text("yes" if value else "no")
+    if isinstance(type_, sa.DateTime | sa.Time) and isinstance(value, str):
+        # SQLite keeps six digits of a second, also where there are none.
+        return rendering.text(value.removesuffix(".000000"))
     return rendering.text(value) if isinstance(value, str) else rendering.render(value)

@@ -761,8 +761,8 @@ class HistoryRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ReviewTable:
-    """The rows of one table that a write would change: ``count``, of which some are shown."""
+class ChangedTable:
+    """The rows of one table that are changed together: ``count``, of which some are shown."""
 
     title: str
     count: int
@@ -791,7 +791,8 @@ class ReviewPage:
     breadcrumbs: list[Crumb]
     sentence: str
     notes: list[str]
-    tables: list[ReviewTable]
+    footnote: str
+    tables: list[ChangedTable]
     statements: list[ReviewStatement]
     action_url: str
     hidden: list[tuple[str, str]]
@@ -846,9 +847,8 @@ class UndoPage:
     title: str
     heading: str
     breadcrumbs: list[Crumb]
-    rows: list[HistoryRow]
+    tables: list[ChangedTable]
     counts: Mapping[str, int]
     action_url: str
     cancel_url: str
-    more_text: str | None = None
     can_submit: bool = True

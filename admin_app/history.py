@@ -7,6 +7,7 @@ like any other. A change set's page shows its rows as far as the visitor may see
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from markupsafe import Markup
 from sqlalchemy import orm
 from werkzeug.utils import redirect
 
-from admin_app import changed_rows, changes, database, inspection, rendering, saving
+from admin_app import changed_rows, changes, database, inspection, pages, rendering, saving
 from admin_app import contexts as c
 from admin_app.changes import audit, images, undoing
 from admin_app.changes.audit import ChangeSetRecord, RowChangeRecord
@@ -40,6 +41,7 @@ _SOURCES = {
     "cells": "Cells of the list",
     "undo": "Undo",
 }
+_OPPOSITES = {"insert": "delete", "update": "update", "delete": "insert"}
 _RIGHTS = {"insert": "delete", "update": "change", "delete": "add"}
 """What somebody must be allowed to do to a row in order to undo what was done to it."""
 
@@ -165,6 +167,7 @@ class HistoryView(ModelView):
                 "undo",
                 mapper=self.mapper,
                 is_recorded=True,
+                request_id=pages.request_id(),
                 undoes_id=number,
             ) as change_set:
                 change_set.label = label
@@ -255,21 +258,51 @@ def _of_row(
     return list(session.scalars(statement))
 
 
-def _row(
-    reader: changed_rows.Reader, record: RowChangeRecord, step: Step | None = None
-) -> c.HistoryRow | None:
-    """What a page shows of ``record``, with what an undo would find; None where it may not."""
-    current = {} if step is None or step.current is None else step.current
+def _row(reader: changed_rows.Reader, record: RowChangeRecord) -> c.HistoryRow | None:
+    """What a page shows of ``record``; None where the visitor may not see it."""
+    return reader.row(
+        record.table_name, record.kind, record.key, record.old, record.new, id=record.id
+    )
+
+
+def _undone(reader: changed_rows.Reader, step: Step) -> c.HistoryRow | None:
+    """What a page shows of what undoing ``step`` would do."""
+    record, current = step.record, step.current or {}
+    before = record.new
+    if step.current is not None:
+        before = {n: v for n, v in current.items() if record.kind == "insert" or n in record.old}
     return reader.row(
         record.table_name,
-        record.kind,
+        _OPPOSITES[record.kind],
         record.key,
+        before,
         record.old,
-        record.new,
         id=record.id,
-        state="" if step is None else step.state,
-        current={name: current[name] for name in step.differing if name in current} if step else {},
+        state=step.state,
+        current={n: current[n] for n in step.differing if n in current},
     )
+
+
+def _undo_tables(history: HistoryView, steps: Sequence[Step]) -> list[c.ChangedTable]:
+    """The rows that an undo is about, by table."""
+    reader = _reader(history)
+    shown: dict[str, list[c.HistoryRow]] = {}
+    for step in steps[:SHOWN_ROWS]:
+        row = _undone(reader, step)
+        if row is not None:
+            shown.setdefault(step.record.table_name, []).append(row)
+    counts = Counter(step.record.table_name for step in steps)
+    return [
+        c.ChangedTable(
+            title=reader.title(name),
+            count=counts[name],
+            rows=rows,
+            more_text=f"and {counts[name] - len(rows):,} more"
+            if counts[name] > len(rows)
+            else None,
+        )
+        for name, rows in shown.items()
+    ]
 
 
 def _reader(history: HistoryView) -> changed_rows.Reader:
@@ -310,6 +343,8 @@ def _facts(history: HistoryView, record: ChangeSetRecord) -> list[tuple[str, Any
     ]
     if record.reason:
         facts.append(("Reason", record.reason))
+    if record.request_id:
+        facts.append(("Request", record.request_id))
     if record.undoes_id is not None:
         url = history.get_url(".details_view", id=record.undoes_id)
         facts.append(
@@ -356,8 +391,6 @@ def _row_page(
 
 
 def _undo_page(history: HistoryView, record: ChangeSetRecord, steps: Sequence[Step]) -> c.UndoPage:
-    reader = _reader(history)
-    rows = [r for s in steps[:SHOWN_ROWS] if (r := _row(reader, s.record, s)) is not None]
     counts: Mapping[str, int] = {
         state: sum(s.state == state for s in steps)
         for state in ("ready", "changed", "done", "lost")
@@ -373,9 +406,8 @@ def _undo_page(history: HistoryView, record: ChangeSetRecord, steps: Sequence[St
             (_title(history, record), back),
             ("Undo", None),
         ),
-        rows=rows,
+        tables=_undo_tables(history, steps),
         counts=counts,
-        more_text=f"and {len(steps) - len(rows):,} more" if len(steps) > len(rows) else None,
         action_url=history.undo_page_url(record.id),
         cancel_url=back,
         can_submit=counts["ready"] + counts["changed"] > 0,

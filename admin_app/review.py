@@ -7,8 +7,9 @@ it would change. The page holds the whole form, to be sent again with what was `
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -191,16 +192,17 @@ class _Rows:
             found |= {id(r) for r in group if keys is None or r.lead.change.key in keys}
         return found
 
-    def tables(self) -> list[c.ReviewTable]:
+    def tables(self) -> list[c.ChangedTable]:
         """What the page shows of each table, the one that was asked about first."""
         limit = max(20, SHOWN_ROWS // max(len(self.by_table), 1))
         found = []
         for rows in self.by_table.values():
-            shown = [self._shown(row) for row in rows[:limit]]
+            labels = _labels(rows[0].view, rows[:limit])
+            shown = [self._shown(row, labels) for row in rows[:limit]]
             more = len(rows) - len(shown)
             found.append(
-                c.ReviewTable(
-                    title=_title(rows[0]),
+                c.ChangedTable(
+                    title=self.reader.title(rows[0].lead.change.table.key),
                     count=len(rows),
                     rows=[row for row in shown if row is not None],
                     more_text=f"and {more:,} more" if more else None,
@@ -208,15 +210,20 @@ class _Rows:
             )
         return found
 
-    def _shown(self, row: _Row) -> c.HistoryRow | None:
+    def _shown(self, row: _Row, labels: Mapping[str, str]) -> c.HistoryRow | None:
         drawn = [self._part(part) for part in row.parts]
         first = drawn[0]
         if first is None:
             return None
         columns = {column.label: column for part in drawn if part for column in part.columns}
         is_different = any(part.is_different for part in row.parts)
+        label = labels.get(row.lead.change.key_text, "")
+        is_named = label and label.lower() not in first.text.lower()
         return replace(
-            first, columns=list(columns.values()), state="differs" if is_different else ""
+            first,
+            text=f"{first.text} · {label}" if is_named else first.text,
+            columns=list(columns.values()),
+            state="differs" if is_different else "",
         )
 
     def _part(self, part: ReviewedRow) -> c.HistoryRow | None:
@@ -248,6 +255,26 @@ class _Rows:
         return _listed(parts, ", and " if any(" and " in p for p in parts) else " and ")
 
 
+def _labels(view: Any, rows: Sequence[_Row]) -> dict[str, str]:
+    """What those of ``rows`` are called that are in the database, by their keys."""
+    if view is None:
+        return {}
+    text_of = inspection.identity_text(view.mapper)
+    there: dict[str, str] = {}
+    for row in rows:
+        text = changed_rows.identity_of(row.lead.change.key_text)
+        if text is not None and row.kind != "insert":
+            there[text] = row.lead.change.key_text
+    found = {}
+    if there:
+        keys = [text_of.decode(text) for text in there]
+        for instance in view.get_listing().many(view.get_session(), keys):
+            with contextlib.suppress(Exception):  # a host's __str__ must not hinder a review
+                label = inspection.label(view.mapper).of(instance)
+                found[there[text_of.of(instance)]] = label
+    return found
+
+
 def _views(view: Any) -> list[Any]:
     """The views of the classes that the visitor may come upon."""
     known = getattr(view.admin, "views_by_model", None)
@@ -264,10 +291,6 @@ def _noun(view: Any, table: sa.Table) -> tuple[str, str]:
     return words, words if words.endswith("s") else inspection.plural(words)
 
 
-def _title(row: _Row) -> str:
-    return str(row.view.name) if row.view is not None else row.noun[1].capitalize()
-
-
 def _counted(count: int, noun: tuple[str, str]) -> str:
     return f"{count:,} {noun[0] if count == 1 else noun[1]}"
 
@@ -282,11 +305,11 @@ def _page(view: Any, review: Review) -> c.ReviewPage:
     is_changed = review.expected is not None
     if is_changed:
         heading = "It would now do something else"
-        sentence = "Nothing has been saved: since you looked, what it would do has changed."
+        sentence = "Nothing has been changed: since you looked, what it would do is another."
         sentence += f" It would now {what}." if what else " It would now change nothing you see."
     else:
         heading = f"This will {what}" if what else "This changes nothing"
-        sentence = "Nothing has been saved yet. It was tried in the database and taken back."
+        sentence = "Nothing has been changed yet. It was tried in the database and taken back."
     files: dict[str, list[str]] = {}
     for name, file in request.files.items(multi=True):
         if file.filename:
@@ -297,6 +320,7 @@ def _page(view: Any, review: Review) -> c.ReviewPage:
         breadcrumbs=breadcrumbs(view, (str(view.name), back), ("Review", None)),
         sentence=sentence,
         notes=list(_notes(rows, review)),
+        footnote=_footnote(review),
         tables=rows.tables(),
         statements=_statements(review) if view.may("query") else [],
         action_url=request.full_path,
@@ -321,6 +345,14 @@ def _notes(rows: _Rows, review: Review) -> Iterator[str]:
         yield (
             "The application also runs SQL given as text. What rows that changes is not known here."
         )
+
+
+def _footnote(review: Review) -> str:
+    """What could not be taken back."""
+    words = "What the application's own code does outside of the database cannot be taken back."
+    if any(row.anew and row.change.kind == "insert" for row in review.rows):
+        words += " Numbers that the database gave to new rows stay used up."
+    return words
 
 
 def _csrf() -> Iterator[tuple[str, str]]:
