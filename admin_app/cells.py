@@ -23,6 +23,7 @@ from werkzeug.utils import redirect
 from admin_app import (
     _flask_admin,
     changes,
+    conflicts,
     database,
     editable,
     inspection,
@@ -37,8 +38,6 @@ from admin_app.errors import Forbidden, InvalidRequest, NotFound, WriteRefused
 from admin_app.forms import attribute_for
 from admin_app.forms.shown import mark, sent_mark
 from admin_app.listing import ListedRow, Listing
-
-STALE = "Somebody else has changed this meanwhile. Save again to put yours in its place."
 
 MAX_ROWS = 1_000
 """Rows whose cells are saved together."""
@@ -90,7 +89,8 @@ def one(view: Any) -> ResponseReturnValue:
         if not is_post:
             return _field_answer(view, text, key, form, model, 200)
         if _is_stale(form[name], request.form.get("was")):
-            form[name].errors = [*form[name].errors, STALE]
+            told = conflicts.changed_cell(view, form[name], model)
+            form[name].errors = [*form[name].errors, told]
             return _field_answer(view, text, key, form, model, 409)
         is_valid = view.validate_form(form)
     if is_valid and view.update_model(form, model):
@@ -344,7 +344,8 @@ class _Save:
             if field.flags.readonly_text:
                 field.errors = [*field.errors, "This cannot be changed in this row."]
             elif _is_stale(field, request.form.get(f"was-{row.number}-{key}")):
-                field.errors = [*field.errors, STALE]
+                told = conflicts.changed_cell(self.view, field, self.found[row.text].instance)
+                field.errors = [*field.errors, told]
         row.errors += [str(e) for e in getattr(row.form, "form_errors", ())]
         if not is_valid or row.errors or row.form.errors:
             self.is_refused = True

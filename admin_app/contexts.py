@@ -540,6 +540,23 @@ class FormPage:
     submit_text: str = "Save"
     token: str = ""
     """Goes back with the form, so that it is saved once however often it is sent."""
+    base: str = ""
+    """Goes back with the form of a row as ``_form_base``: what it had shown (see `conflicts`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """``admin/model/_conflict.html``: the values of a field that two people have changed."""
+
+    name: str
+    """Of the radio buttons, whose values are ``theirs``, ``yours`` and ``base``."""
+    who: str
+    when: Markup | None
+    theirs: Markup
+    yours: Markup
+    base: Markup | None
+    """What was there before; None where that is not known, or cannot be set by a form."""
+    chosen: str = ""
 
 
 @dataclass(slots=True)

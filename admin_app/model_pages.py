@@ -15,6 +15,7 @@ from sqlalchemy import orm
 
 from admin_app import (
     actions,
+    conflicts,
     downloads,
     inspection,
     layout,
@@ -42,6 +43,8 @@ def form_page(view: Any, form: Any, model: Any, mode: str) -> c.FormPage:
     noun = view.singular
     label = None if is_new else _label(view, model)
     heading = f"New {noun.lower()}" if is_new else label or ""
+    again = conflicts.again() if is_new else None
+    saving.tell()
     text = None if is_new else view.get_pk_value(model)
     errors, form_errors = _errors(form), [str(e) for e in getattr(form, "form_errors", ())]
     layout.dress(view, form)
@@ -50,6 +53,8 @@ def form_page(view: Any, form: Any, model: Any, mode: str) -> c.FormPage:
     kept = request.args.get("url")
     is_copy = is_new and "_save_as_new" in request.form and "id" in request.args
     place = {"id": request.args["id"] if is_copy else text, "url": kept}
+    if again is not None:
+        place[conflicts.AGAIN] = again
     return c.FormPage(
         title=f"Error: {heading}" if errors or form_errors else heading,
         heading=heading,
@@ -77,9 +82,16 @@ def form_page(view: Any, form: Any, model: Any, mode: str) -> c.FormPage:
         can_continue=view.allows("change"),
         can_save_as_new=not is_new and subtypes.can_copy(view, model) and view.allows("add"),
         own_link=None if is_new else subtypes.own_link(view, model, "edit"),
-        submit_text=f"Create {noun.lower()}" if is_new else "Save",
+        submit_text=_submit_text(noun, again) if is_new else "Save",
         token=saving.new_token(),
+        base=request.form.get(conflicts.FORM_FIELD, "")
+        if is_new
+        else conflicts.token(view, form, model),
     )
+
+
+def _submit_text(noun: str, again: str | None) -> str:
+    return f"Create {noun.lower()}" + (" again" if again is not None else "")
 
 
 def cell_page(view: Any, form: Any, field: Any, model: Any, url: str) -> c.CellPage:

@@ -34,6 +34,7 @@ from admin_app import (
     changes,
     chooser,
     columns,
+    conflicts,
     database,
     export_routes,
     exports,
@@ -602,10 +603,16 @@ class ModelView(
     @expose("/edit/", methods=("GET", "POST"))
     def edit_view(self) -> ResponseReturnValue:
         """The form for an existing row."""
+        return self._edit()
+
+    def _edit(self) -> ResponseReturnValue:
         self.require("change")
         if (answered := self._begin()) is not None:
             return answered
-        text, model = self._requested("change")
+        try:
+            text, model = self._requested("change")
+        except NotFound as gone:
+            return conflicts.create_again(self, gone)
         view: ModelView = subtypes.for_row(self, model)
         if "_save_as_new" in request.form and subtypes.can_copy(view, model):
             return view._copy(model)
@@ -613,9 +620,12 @@ class ModelView(
             form = view.edit_form(obj=model)
             layout.prepare(view, form, model)
             view._apply_rules(form, view._form_edit_rules)
-            is_valid = view.validate_form(form)
+            is_met = conflicts.meet(view, form, model)
+            is_valid = view.validate_form(form) and is_met
         if is_valid and (view.update_model(form, model) or saving.is_answered()):
             return saving.response(lambda: view._answer(model, "saved"))
+        if saving.is_overtaken():
+            return self._edit()
         if not is_form_submitted() or form.errors:
             view.on_form_prefill(form, text)
         return view._form_response(form, model, "edit")
@@ -742,6 +752,7 @@ class ModelView(
         def write(change_set: changes.ChangeSet) -> None:
             with change_set.session.no_autoflush:
                 form.populate_obj(model)
+                conflicts.keep_key(self, model)
                 change_set.session.add(model)
                 self._on_model_change(form, model, True)
             change_set.add(model)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import Any
+from urllib.parse import quote
 
 from admin_app.forms.fields import CheckboxField, ChoiceField, ColumnField
 from admin_app.forms.pickers import PickerField
@@ -15,7 +16,7 @@ from admin_app.forms.pickers import PickerField
 
 def mark(field: Any) -> str:
     """The mark of the value that the row of ``field`` holds now, whatever was sent."""
-    return _digest(_shown(field))
+    return _digest(shown_text(field))
 
 
 def sent_mark(field: Any) -> str | None:
@@ -23,16 +24,19 @@ def sent_mark(field: Any) -> str | None:
 
     It equals `mark` when what was sent is what was shown.
     """
-    if not field.raw_data:
-        return None
-    return _digest(_sent(field, [str(value) for value in field.raw_data]))
+    text = sent_text(field)
+    return None if text is None else _digest(text)
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _shown(field: Any) -> str:
+def shown_text(field: Any) -> str:
+    """What a form shows of the value that the row of ``field`` holds now, whatever was sent.
+
+    Several keys are joined by NUL, which none can hold.
+    """
     if isinstance(field, CheckboxField):
         return str(bool(field.object_data))
     if isinstance(field, PickerField):
@@ -40,6 +44,18 @@ def _shown(field: Any) -> str:
     if isinstance(field, ColumnField | ChoiceField):
         return _one_line_end(field.shown_text())
     return str(field.object_data)
+
+
+def sent_text(field: Any) -> str | None:
+    """What was sent for ``field``, written as in `shown_text`; None where nothing was."""
+    return _sent(field, [str(value) for value in field.raw_data]) if field.raw_data else None
+
+
+def values_for(field: Any, text: str) -> list[str]:
+    """What a form sends for ``field`` when it shows ``text``, which is a `shown_text`."""
+    if isinstance(field, PickerField) and field.is_multiple:
+        return [",".join(quote(key, safe="") for key in text.split("\0") if key)]
+    return [text]
 
 
 def _sent(field: Any, values: list[str]) -> str:

@@ -1,0 +1,125 @@
+"""What became of a row since somebody looked at it, and how two changes of it go together.
+
+Three sides: *base* is what was seen, *theirs* what the row holds by now, *yours* what somebody
+wants to write. Where only one of the two has left the base there is nothing to choose.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from admin_app import inspection
+from admin_app.changes import audit, images
+from admin_app.changes.audit import ChangeSetRecord, RowChangeRecord
+
+AnySession = orm.Session | orm.scoped_session[Any]
+
+MOST_RECORDS = 200
+"""Changes of one row, newest first, that are looked through."""
+
+
+def merged(base: Collection[str], theirs: Sequence[str], yours: Sequence[str]) -> list[str]:
+    """The members of a collection to which both added and from which both removed."""
+    removed = set(base) - set(yours)
+    added = [member for member in yours if member not in base and member not in theirs]
+    return [member for member in theirs if member not in removed] + added
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Who changed a row, and when; ``old`` is what a column held before the first such change."""
+
+    actor_id: str | None
+    actor: str | None
+    at: dt.datetime
+    change_set_id: int
+    old: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """What the history tells of one row since some moment."""
+
+    columns: Mapping[str, Change] = field(default_factory=dict)
+    """The last change of each column, by ``table.column``."""
+    deletion: Change | None = None
+
+    def of(self, mapper: orm.Mapper[Any], key: str) -> Change | None:
+        """The last change of an attribute: of its column, or of those that it points by."""
+        found = [self.columns[name] for name in _names(mapper, key) if name in self.columns]
+        return max(found, key=lambda change: change.at, default=None)
+
+
+def _names(mapper: orm.Mapper[Any], key: str) -> list[str]:
+    columns: Iterable[Any] = ()
+    if key in mapper.relationships:
+        columns = mapper.relationships[key].local_columns
+    elif key in mapper.column_attrs:
+        columns = mapper.column_attrs[key].columns
+    elif key in inspection.columns(mapper):
+        columns = [inspection.columns(mapper)[key].column]
+    return [f"{c.table.key}.{c.name}" for c in columns if isinstance(c, sa.Column)]
+
+
+def records_of(
+    session: AnySession, mapper: orm.Mapper[Any], identity: Sequence[Any], limit: int
+) -> list[RowChangeRecord]:
+    """The newest changes of one row, in every table that it has a part in, newest first."""
+    connection = session.connection(bind_arguments={"mapper": mapper})
+    criteria = []
+    for table in mapper.tables:
+        if not isinstance(table, sa.Table):
+            continue
+        values = dict(zip((k.name for k in table.primary_key.columns), identity, strict=False))
+        key = audit.kept_key(images.key_text_of(connection, table, values))
+        criteria.append(
+            sa.and_(RowChangeRecord.table_name == table.key, RowChangeRecord.key == key)
+        )
+    statement = (
+        sa.select(RowChangeRecord)
+        .where(sa.or_(*criteria))
+        .options(orm.joinedload(RowChangeRecord.change_set))
+        .order_by(RowChangeRecord.id.desc())
+        .limit(limit)
+    )
+    return list(session.scalars(statement))
+
+
+def since(
+    session: AnySession, mapper: orm.Mapper[Any], identity: Sequence[Any], moment: dt.datetime
+) -> Since:
+    """What the history tells of the row with ``identity`` since ``moment``."""
+    columns: dict[str, Change] = {}
+    deletion: Change | None = None
+    for record in records_of(session, mapper, identity, MOST_RECORDS):
+        by = record.change_set
+        if _aware(by.at) < moment:
+            break
+        if record.kind == "delete":
+            deletion = deletion or _change(by, None)
+        if record.kind != "update":
+            continue
+        for name in record.new or ():
+            full, old = f"{record.table_name}.{name}", (record.old or {}).get(name)
+            later = columns.get(full)
+            columns[full] = _change(by, old) if later is None else _with_old(later, old)
+    return Since(columns, deletion)
+
+
+def _aware(at: dt.datetime) -> dt.datetime:
+    # SQLite gives moments back without their zone.
+    return at if at.tzinfo is not None else at.replace(tzinfo=dt.UTC)
+
+
+def _change(by: ChangeSetRecord, old: Any) -> Change:
+    return Change(by.actor_id, by.actor, _aware(by.at), by.id, old)
+
+
+def _with_old(change: Change, old: Any) -> Change:
+    return Change(change.actor_id, change.actor, change.at, change.change_set_id, old)
