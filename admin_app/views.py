@@ -326,7 +326,7 @@ class ModelView(
         """The words in the empty search box."""
         if not self.column_searchable_list:
             return f"Search {str(self.name).lower()}"
-        names = [self._name(n).lstrip("^=@") for n in self.column_searchable_list]
+        names = [listing.signed(self._name(n))[1] for n in self.column_searchable_list]
         names = [self.get_column_name(n) for n in names]
         return ", ".join(str(n) for n in names)
 

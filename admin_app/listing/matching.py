@@ -132,7 +132,7 @@ class _Column:
 
 
 def _text(attribute: Any, column: _Column, text: str, sign: str, is_folded: bool) -> Match:
-    """``attribute`` holds ``text``, begins with it or is equal to it."""
+    """``attribute`` holds ``text``, begins or ends with it, or is equal to it."""
     if sign == "=" and is_folded:
         return Match(attribute == sa.cast(text, postgresql.CITEXT()), column.finds_equal)
     for key in column.keys:
@@ -146,7 +146,7 @@ def _text(attribute: Any, column: _Column, text: str, sign: str, is_folded: bool
         if key.function is None and key.finds_parts and _serves(key, text, sign):
             return Match(attribute.ilike(_pattern(text, sign), escape="\\"), True)
     found = _like(attribute, text, sign)
-    if sign and any(k.function is None and k.finds_prefixes for k in column.keys):
+    if sign in ("=", "^") and any(k.function is None and k.finds_prefixes for k in column.keys):
         ways = _ways_to_begin(text)
         begins = (attribute.like(_pattern(w, "^"), escape="\\") for w in ways)
         return Match(sa.and_(sa.or_(*begins), found), True)
@@ -157,7 +157,7 @@ def _serves(key: IndexKey, text: str, sign: str) -> bool:
     """Whether ``key`` leads to the texts that match."""
     if key.finds_parts:
         # A part has to hold a whole trigram; at the beginning, blanks before it make up for one.
-        return _TRIGRAM.search(text) is not None or sign != "" and text[:1].isalnum()
+        return _TRIGRAM.search(text) is not None or sign in ("=", "^") and text[:1].isalnum()
     return sign == "=" and key.finds_equal or sign == "^" and key.finds_prefixes
 
 
@@ -170,7 +170,7 @@ def _like(attribute: Any, text: str, sign: str) -> sa.ColumnElement[bool]:
 def _pattern(text: str, sign: str) -> str:
     """The LIKE pattern for ``text``, in which nothing but what is added stands for anything."""
     literal = re.sub(r"([%_\\])", r"\\\1", text)
-    return {"=": literal, "^": f"{literal}%"}.get(sign, f"%{literal}%")
+    return {"=": literal, "^": f"{literal}%", "$": f"%{literal}"}.get(sign, f"%{literal}%")
 
 
 def _ways_to_begin(text: str) -> list[str]:
@@ -182,7 +182,8 @@ def _ways_to_begin(text: str) -> list[str]:
 def _members(type_: sa.Enum, text: str, sign: str) -> list[Any]:
     """The members of an enum whose name or value matches."""
     wanted = text.lower()
-    compare: Any = {"=": str.__eq__, "^": str.startswith}.get(sign, str.__contains__)
+    ways: dict[str, Any] = {"=": str.__eq__, "^": str.startswith, "$": str.endswith}
+    compare = ways.get(sign, str.__contains__)
     if type_.enum_class is None:
         return [name for name in type_.enums if compare(name.lower(), wanted)]
     return [
