@@ -88,6 +88,19 @@ def written(key: IndexKey | None, name: str, text: str) -> str:
     return str(compiled).replace(" ESCAPE '\\\\'", "").replace(" ESCAPE '\\'", "")
 
 
+@pytest.mark.parametrize(
+    ("name", "condition"),
+    [
+        ("title__iendswith", "articles.title ILIKE '%%lamp'"),
+        ("title__starts", "articles.title ILIKE 'lamp%%'"),
+        ("title__exact", "lower(articles.title) = lower('lamp')"),
+        ("title__icontains", "articles.title ILIKE '%%lamp%%'"),
+    ],
+)
+def test_an_option_says_by_an_operator_how_a_column_is_searched(name, condition):
+    assert written(None, name, "lamp") == condition
+
+
 TRIGRAMS = IndexKey("title", "gin", "gin_trgm_ops", 1)
 LOWER_TRIGRAMS = IndexKey("lower(title::text)", "gist", "gist_trgm_ops", 1)
 LOWER = IndexKey("lower(title::text)", "btree", "text_ops", 1)
