@@ -466,6 +466,8 @@ class ListPage:
     """The menu «Order»; None where the list has no order to choose."""
     count_url: str | None = None
     """The list with its exact count, where ``count_text`` is not exact."""
+    all_url: str | None = None
+    """The list without search and filters, where these leave rows out."""
     facets: FacetPanel | None = None
     """The facets beside the list, when they are asked for."""
     facets_url: str | None = None

@@ -105,6 +105,7 @@ def list_page(
     if not found.rows and state.page:
         flask.flash(f"There is no page {state.page + 1:,}.", "warning")
     is_narrowed = bool(state.search or filters or state.filters)
+    all_url = _unfiltered(url, search=None) if is_narrowed else None
     title, singular = str(view.name), view.singular.lower()
     allowed, confirmations = view.get_actions_list()
     return c.ListPage(
@@ -114,6 +115,7 @@ def list_page(
         columns=[_column(view, url, state, rows, column, found.slow) for column in shown],
         rows=_rows(view, found, url(), shown, sheet),
         count_text=_count_text(found, state, singular, title),
+        all_url=all_url if found.count else None,
         pager=pager.pager(view, url, rows, totals.grouped(rows, state), found),
         search=_search(view, url, state, rows),
         action_url=view.get_url(".action_view"),
@@ -435,7 +437,7 @@ def _count_text(found: Page, state: ListState, singular: str, title: str) -> str
     if found.count is None:
         return ""
     noun = singular if found.count.number == 1 and found.count.is_exact else title.lower()
-    return f"{found.count} {noun}"
+    return f"{found.count} {noun}" + (f" of {found.total}" if found.total else "")
 
 
 def _search(view: Any, url: _ListUrl, state: ListState, rows: Listing) -> c.Search:
@@ -485,10 +487,10 @@ def _chips(view: Any, url: _ListUrl, filters: Sequence[Any]) -> list[c.Chip]:
     return chips
 
 
-def _unfiltered(url: _ListUrl) -> str:
+def _unfiltered(url: _ListUrl, **changed: Any) -> str:
     """The list without any filter, whoever made it."""
     old = {name: None for name in url.others if name.startswith("flt")}
-    return url(filters=EVERYTHING, page=None, **old)
+    return url(filters=EVERYTHING, page=None, **old, **changed)
 
 
 def _filter_groups(view: Any) -> list[c.FilterGroup]:
