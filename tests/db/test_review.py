@@ -9,8 +9,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from admin_app import ModelView, Policy, action, database
+from admin_app import ModelView, Policy, action, database, review
 from admin_app.changes import is_preview
+from examples.fleet.models import RoadShipment
 
 
 class Base(orm.DeclarativeBase):
@@ -68,10 +69,13 @@ class CustomerView(ModelView):
 
 
 class Own(Policy):
-    """Whoever comes sees no credit, nor any SQL."""
+    """Whoever comes sees no credit, no order that is kept, nor any SQL."""
 
     def may(self, principal, action, model=None, column=None):
         return action != "query" and column != "credit" and model is not Counter
+
+    def rows(self, principal, action, model):
+        return Order.status != "kept" if model is Order else None
 
 
 @pytest.fixture
@@ -176,8 +180,13 @@ def test_a_form_without_a_change_changes_nothing(make_site):
 
 def test_what_may_not_be_seen_is_counted_and_not_shown(make_site):
     site = opened(make_site, policy=Own())
+    with site.session() as session:
+        session.execute(sa.update(Order).where(Order.id == 1).values(status="kept"))
+        session.commit()
     response = send(site, "delete", id=1, _review="1")
-    assert heading(response) == "This will delete 1 customer and 2 orders"
+    assert heading(response) == "This will delete 1 customer and 1 order"
+    assert "1 row that you may not see would change as well" in response.text
+    assert "kept" not in response.text
     assert "Credit" not in response.text
     assert "DELETE FROM" not in response.text
     response = send(site, id=2, name="Rob", _review="1")
@@ -263,3 +272,20 @@ def test_a_page_of_cells_is_reviewed(shop, controls):
     assert (again.status_code, 'value="Anne"' in again.text) == (200, True)
     applied = shop.client.post(post, data=sent | {"_reviewed": seen(response)})
     assert (applied.status_code, names(shop)) == (302, ["Anne", "Bob"])
+
+
+def test_a_row_of_several_tables_is_one_row(site):
+    with site.session() as session:
+        number = session.scalar(sa.select(RoadShipment.id).limit(1))
+    url = site.url(RoadShipment, "delete", id=number)
+    response = site.client.post(url, data={"_review": "1"})
+    assert heading(response).startswith("This will delete 1 road shipment")
+    assert "Shipments <span" not in response.text
+    assert response.text.count("Road shipment ") == 1
+
+
+def test_what_a_write_does_is_told_in_a_sentence():
+    listed = ["create 1 order and 2 items", "change 1 product"]
+    assert review._listed(listed, ", and ") == "create 1 order and 2 items, and change 1 product"
+    assert review._listed(["1 a", "2 b", "3 c"]) == "1 a, 2 b and 3 c"
+    assert review._listed([]) == ""
