@@ -33,7 +33,7 @@ class Codec:
     ``read`` raises ValueError with a sentence. ``input_type`` is the type of the control and
     ``attributes`` what else it carries; a codec whose values may hold line ends is ``is_long``,
     with ``rows`` lines at least. Where one ``needs_stored``, a value whose text the database does
-    not tell is only shown.
+    not tell is only shown, and ``untold`` says why.
     """
 
     input_type = "text"
@@ -42,6 +42,7 @@ class Codec:
     is_text = False
     is_json = False
     needs_stored = False
+    untold = ""
 
     def __init__(self) -> None:
         self.attributes: dict[str, Any] = {}

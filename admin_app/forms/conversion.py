@@ -172,6 +172,7 @@ class ModelConverter(AdminModelConverter):
             )
         codec = codec_by_dialect(type_, self.view.dialect_name)
         if codec is None:
+            kwargs["description"] = kwargs.get("description") or NOT_TYPED
             return ReadOnlyField(is_of_column=True, **kwargs)
         limit = constraints.limits(mapper).get(column.key)
         if limit is not None and limit.choices and isinstance(codec, TextCodec):
@@ -314,6 +315,8 @@ def _kept_keys(mapper: orm.Mapper[Any], prop: orm.RelationshipProperty[Any]) -> 
     }
     return {local: remote for local, remote in pairs.items() if local and remote}
 
+
+NOT_TYPED = "Shown only: no text stands for every value of this type."
 
 _AS_TYPED = {"is_generated": False, "is_nullable": True}
 

@@ -178,6 +178,7 @@ class ColumnField(ModelFieldMixin, wtforms.Field):
         # A page cannot carry the character, so a form would send another back.
         if self.is_editing and (is_untold or isinstance(data, str) and "\0" in data):
             self.become_readonly()
+            self.description = self.codec.untold if is_untold else _NUL_HELD
         super().process(formdata, data, extra_filters)
 
     def text(self) -> str:
@@ -295,6 +296,9 @@ def _kind_of(value: Any) -> str:
     """What a value of JSON is, as the beginning of a sentence."""
     kinds = {dict: "An object", list: "A list", str: "A text", bool: "True or false"}
     return kinds.get(type(value), "A number" if isinstance(value, int | float) else "This value")
+
+
+_NUL_HELD = "Shown only: it holds a character that no form can send."
 
 
 def _same_lines(text: str) -> str:

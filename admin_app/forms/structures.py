@@ -142,6 +142,7 @@ class JsonArrayCodec(JsonCodec):
     """
 
     needs_stored = True
+    untold = "Shown only: as a list, SQL's NULL and JSON's, or several dimensions, look the same."
 
     def __init__(self, is_binary: bool, dimensions: int | None, as_tuple: bool) -> None:
         super().__init__(is_binary)

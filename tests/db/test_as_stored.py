@@ -418,7 +418,9 @@ def test_an_array_of_json_is_typed_as_one_list(own, controls):
 def test_an_array_of_json_that_no_list_tells_is_shown_and_not_taken(own, controls, value):
     url = documents(own, value)
     before = stored(own, "documents")
-    assert "documents" not in controls(own.client.get(url).text)
+    page = own.client.get(url).text
+    assert "documents" not in controls(page)
+    assert "Shown only: as a list" in page
     assert own.client.post(url, data={"documents": "[1]"}).status_code == 302
     assert stored(own, "documents") == before
 

@@ -113,3 +113,10 @@ def test_a_query_of_the_host_that_lacks_the_rows_that_were_chosen_takes_none_awa
         product = session.get(Product, id_)
         found = (product.name, product.category_id, len(product.tags))
     assert found == ("renamed", category, tags)
+
+
+def test_all_rows_that_are_picked_for_a_new_one_are_read_together(site, statements):
+    data = {"name": "picked", "products": ",".join(map(str, range(1, 11)))}
+    with statements(site.engine) as seen:
+        assert site.client.post(site.url(Tag, "create"), data=data).status_code == 302
+    assert len([s for s in seen if "FROM products" in s]) == 1
