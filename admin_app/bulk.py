@@ -15,7 +15,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.utils import redirect
 
 from admin_app import actions, changes, inspection, model_pages, saving, subtypes
-from admin_app.errors import Forbidden, InvalidRequest
+from admin_app.errors import Forbidden, InvalidRequest, WriteRefused
 
 
 def run(view: Any, back: str) -> ResponseReturnValue:
@@ -45,6 +45,12 @@ def run(view: Any, back: str) -> ResponseReturnValue:
         )
         html: str = view.render("admin/confirm_action.html", page=page)
         return html
+    if confirmation:
+        try:
+            saving.reason(view)
+        except WriteRefused as refusal:
+            flask.flash(refusal.sentence, "error")
+            return redirect(back)
     answer: ResponseReturnValue | None = handler(texts)
     return redirect(back) if answer is None else answer
 

@@ -380,6 +380,7 @@ class SheetForm:
     is_refused: bool = False
     """Whether it was sent, and nothing of it was saved."""
     errors: list[tuple[str | None, str, str]] = field(default_factory=list)
+    reason: ReasonField | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -542,6 +543,7 @@ class FormPage:
     submit_text: str = "Save"
     token: str = ""
     """Goes back with the form, so that it is saved once however often it is sent."""
+    reason: ReasonField | None = None
     base: str = ""
     """Goes back with the form of a row as ``_form_base``: what it had shown (see `conflicts`)."""
 
@@ -580,6 +582,16 @@ class SavedViewPage:
     error: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ReasonField:
+    """The field in which a change is explained, drawn by ``ui.reason`` and ``ui.short_reason``."""
+
+    name: str
+    is_required: bool
+    text: str = ""
+    error: str | None = None
+
+
 @dataclass(slots=True)
 class CellPage:
     """``admin/model/cell.html``, and for a script its form alone: the field of one cell."""
@@ -598,6 +610,7 @@ class CellPage:
     form_errors: list[str] = field(default_factory=list)
     widget_args: dict[str, Any] = field(default_factory=dict)
     """Attributes of the control that the view's options give."""
+    reason: ReasonField | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -706,6 +719,7 @@ class ConfirmPage:
     consequences: list[Consequence] = field(default_factory=list)
     can_submit: bool = True
     can_review: bool = False
+    reason: ReasonField | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from admin_app import (
     pager,
     rendering,
     saved_views,
+    saving,
     subtypes,
     total_rows,
 )
@@ -198,6 +199,7 @@ def _editing(
         ["js/form.js", "js/picker.js"],
         sheet.is_refused,
         sheet.problems,
+        saving.reason_field(view),
     )
     return {"sheet": form}
 

@@ -84,6 +84,7 @@ def form_page(view: Any, form: Any, model: Any, mode: str) -> c.FormPage:
         own_link=None if is_new else subtypes.own_link(view, model, "edit"),
         submit_text=_submit_text(noun, again) if is_new else "Save",
         token=saving.new_token(),
+        reason=saving.reason_field(view),
         base=request.form.get(conflicts.FORM_FIELD, "")
         if is_new
         else conflicts.token(view, form, model),
@@ -111,6 +112,7 @@ def cell_page(view: Any, form: Any, field: Any, model: Any, url: str) -> c.CellP
         zone=moments.zone_name(),
         form_errors=[str(e) for e in getattr(form, "form_errors", ())],
         widget_args=dict((view.form_widget_args or {}).get(field.short_name, {})),
+        reason=saving.reason_field(view),
     )
 
 
@@ -274,4 +276,5 @@ def confirm_page(
         submit_text=text,
         cancel_url=back,
         can_review=True,
+        reason=saving.reason_field(view),
     )

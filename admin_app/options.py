@@ -42,6 +42,10 @@ class ModelOptions:
     model_form_converter: Any = forms.ModelConverter
     inline_model_form_converter: Any = _flask_admin.InlineConverter
     form_excluded_columns: Any = None
+    change_reason: str | None = None
+    """Whether a change asks for its reason, which the history keeps: ``"optional"`` shows a field
+    for it in forms, deletes, cells and actions that ask first; ``"required"`` saves nothing
+    without one."""
     description: str | None = None
     """A sentence under the title of the list; the table's comment when there is none."""
     search_help_text: str | None = None

@@ -11,6 +11,7 @@ import datetime as dt
 import gzip
 import hashlib
 import logging
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -374,12 +375,24 @@ def _database_response(error: sa.exc.SQLAlchemyError) -> flask.Response:
     return error_response(ServiceUnavailable(sentence))
 
 
+def request_id() -> str:
+    """What this request is called in the history and in the log: its X-Request-ID, or a number."""
+    if "admin_request_id" not in g:
+        given = request.headers.get("X-Request-ID", "")
+        g.admin_request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(4)
+    found: str = g.admin_request_id
+    return found
+
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+
+
 def error_response(error: Exception) -> flask.Response:
     """The page, or for a script the JSON, that tells of ``error`` in a sentence."""
     status, title, sentence = _describe(error)
     error_id = None
     if status >= 500:
-        error_id = secrets.token_hex(4)
+        error_id = request_id()
         cause = getattr(error, "original_exception", None) or error
         log.error(
             "Error %s at %s %r: %s", error_id, request.method, request.path, type(cause).__name__

@@ -24,11 +24,16 @@ from sqlalchemy import orm
 from sqlalchemy.sql import visitors
 from werkzeug.utils import redirect
 
-from admin_app import changes, constraints, inspection
+from admin_app import changes, constraints, inspection, pages
+from admin_app import contexts as c
 from admin_app.errors import Overtaken, WriteRefused
 from admin_app.listing import Listing
 
 log = logging.getLogger(__name__)
+
+LONGEST_REASON = 2_000
+REASON_FIELD = "_reason"
+"""The name under which a form sends why its rows are changed."""
 
 FORM_FIELD = "_form_token"
 """The name under which a form sends its token back."""
@@ -147,6 +152,30 @@ def keeps_history(view: Any) -> bool:
     return hasattr(view.admin, "keeps_history") and bool(view.admin.keeps_history(view.session))
 
 
+def _asks_reason(view: Any) -> str | None:
+    asked: str | None = getattr(view, "change_reason", None)
+    return asked if asked and keeps_history(view) else None
+
+
+def reason_field(view: Any) -> c.ReasonField | None:
+    """The field in which a change of a row of ``view`` is explained, where that is asked."""
+    asked = _asks_reason(view)
+    if asked is None:
+        return None
+    text, error = request.form.get(REASON_FIELD, ""), g.get("admin_reason_error")
+    return c.ReasonField(REASON_FIELD, asked == "required", text, error)
+
+
+def reason(view: Any) -> str | None:
+    """Why the rows are changed, as it was typed; WriteRefused where it has to be and was not."""
+    asked = _asks_reason(view)
+    text = request.form.get(REASON_FIELD, "").strip()
+    if asked == "required" and not text:
+        g.admin_reason_error = "Say why: a reason is kept with every change here."
+        raise WriteRefused(g.admin_reason_error)
+    return text[:LONGEST_REASON] or None if asked else None
+
+
 def _undo_url(view: Any, number: int | None) -> str | None:
     return None if number is None else view.admin.history.undo_page_url(number)
 
@@ -199,6 +228,8 @@ def save(
             source,
             mapper=view.mapper,
             is_recorded=keeps_history(view),
+            request_id=pages.request_id(),
+            reason=reason(view),
         ) as change_set:
             if token_key is not None:
                 change_set.claim(token_key)
@@ -228,7 +259,7 @@ def save(
 
 def _fault(view: Any) -> WriteRefused:
     """The refusal for an error in the application's own code, which is logged with its number."""
-    error_id = secrets.token_hex(4)
+    error_id = pages.request_id()
     log.exception("Error %s while saving a %s", error_id, view.model.__name__)
     g.admin_status = 500
     return WriteRefused(f"The application's own code failed (error {error_id}). Nothing was saved.")
