@@ -32,15 +32,15 @@ class Unique:
 
     keys: tuple[str, ...]
 
-    @property
-    def sentence(self) -> str:
+    def sentence(self, fields: Mapping[str, str]) -> str:
+        """What is said when it is broken; ``fields`` are those of foreign keys, by attribute."""
         if len(self.keys) == 1:
             return "Another row already has this value."
-        return f"Another row already has this {_listed(self.keys)}."
+        return f"Another row already has this {_listed(self.keys, fields)}."
 
 
-def _listed(keys: Sequence[str]) -> str:
-    names = [inspection.words(k).lower() for k in keys]
+def _listed(keys: Sequence[str], fields: Mapping[str, str]) -> str:
+    names = [inspection.words(k).lower() for k in dict.fromkeys(fields.get(k, k) for k in keys)]
     return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
@@ -53,8 +53,8 @@ class Check:
     keys: tuple[str, ...]
     table: sa.Table
 
-    @property
-    def sentence(self) -> str:
+    def sentence(self, fields: Mapping[str, str]) -> str:
+        """As `Unique.sentence`."""
         told = f" (rule {self.name})" if self.name else ""
         return f"The database does not accept this value{told}."
 
@@ -75,13 +75,13 @@ class Exclusion:
     where: Any
     table: sa.Table
 
-    @property
-    def sentence(self) -> str:
+    def sentence(self, fields: Mapping[str, str]) -> str:
+        """As `Unique.sentence`."""
         if self.equal_keys == self.keys:
-            return Unique(self.keys).sentence
+            return Unique(self.keys).sentence(fields)
         is_overlap = "&&" in self.operators
         said = "This overlaps with" if is_overlap else "This cannot stand beside"
-        same = f" that has the same {_listed(self.equal_keys)}" if self.equal_keys else ""
+        same = f" that has the same {_listed(self.equal_keys, fields)}" if self.equal_keys else ""
         return f"{said} another row{same}."
 
 
@@ -295,10 +295,10 @@ def told(
 ) -> dict[str, list[str]]:
     """The sentences of broken rules by attribute, each at the first that was ``concerned``."""
     found: dict[str, list[str]] = {}
+    fields = inspection.foreign_key_relationships(mapper)
     for rule in rules:
         key = next((k for k in rule.keys if k in concerned), rule.keys[0])
-        key = inspection.foreign_key_relationships(mapper).get(key, key)
-        found.setdefault(key, []).append(rule.sentence)
+        found.setdefault(fields.get(key, key), []).append(rule.sentence(fields))
     return found
 
 

@@ -75,7 +75,7 @@ def test_values_that_are_taken_together_are_named_together(boxes):
     url = boxes.url(Box, "edit", identity=(2,))
     response = boxes.client.post(url, data={"shelf": "1", "place": "1"})
     assert response.status_code == 400
-    assert "Another row already has this shelf id and place." in response.text
+    assert "Another row already has this shelf and place." in response.text
     assert [key for key, _ in errors(response.text)] == ["shelf"]
 
 
@@ -202,7 +202,7 @@ def test_what_an_exclusion_forbids_is_told_with_the_other_rules(bookings):
     response = bookings.client.post(bookings.url(Booking, "create"), data=data)
     assert errors(response.text) == [
         ("code", "Another row already has this value."),
-        ("during", "This overlaps with another row that has the same room id."),
+        ("during", "This overlaps with another row that has the same room."),
         ("feast_from", "This overlaps with another row."),
     ]
 
@@ -240,4 +240,4 @@ def test_the_exclusions_of_a_database_without_models_are_told_as_well(bookings):
     values["during"] = pg.Range(date(2026, 1, 4), None)
     with bookings.session() as session:
         found = constraints.objections_to(session, mapper, values, {"during"})
-    assert found == {"during": ["This overlaps with another row that has the same room id."]}
+    assert found == {"during": ["This overlaps with another row that has the same room."]}
