@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
+from sqlalchemy.sql import visitors
 
 from admin_app import inspection
 from admin_app.errors import InvalidRequest, OutOfTime
@@ -127,17 +128,24 @@ class _Reader:
         is_narrowed = self.listing.scope is not None or self.base.whereclause is not None
         return not is_narrowed and not self.mapper.inherits
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the rows are those of one table, by conditions that read no other."""
+        listing, criterion = self.listing, self.base.whereclause
+        if listing.scope is not None or listing.refine is not None or self.mapper.inherits:
+            return False
+        parts = () if criterion is None else visitors.iterate(criterion)
+        return not any(isinstance(part, sa.SelectBase) for part in parts)
+
     @functools.cached_property
     def planned(self) -> counting.Estimate | None:
-        """What the planner says; of a whole table its size is known, and it need not be asked."""
+        """What the planner says; where the size of the table tells enough, it need not be asked."""
         if self.dialect != "postgresql":
             return None
-        if self.is_whole:
-            table = self.table
-            if table.rows is not None:
-                return counting.Estimate(table.rows, counting.CHEAP * table.rows / LARGE)
-            if table.bytes is not None and table.bytes <= SMALL:
-                return counting.Estimate(table.facts.rows, 0.0)
+        if self.is_whole and (rows := self.table.rows) is not None:
+            return counting.Estimate(rows, counting.CHEAP * rows / LARGE)
+        if self.is_plain and (size := self.table.bytes) is not None and size <= SMALL:
+            return counting.Estimate(self.table.facts.rows, 0.0)
         return counting.estimate(self.session, self.mapper, self.keys_only)
 
     @property

@@ -45,6 +45,7 @@ def ocean(postgresql_url, monkeypatch) -> Site:
     monkeypatch.setattr(counting, "CHEAP", 1.0)
     monkeypatch.setattr(reading, "LARGE", 100)
     monkeypatch.setattr(reading, "GATHERED", 0.0)
+    monkeypatch.setattr(reading, "SMALL", 0)
     return filled(postgresql_url)
 
 
