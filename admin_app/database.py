@@ -272,7 +272,7 @@ def budget(
         with unflushed, limited(connection, seconds):
             yield
     except sa.exc.DBAPIError as error:
-        if _was_stopped(error):
+        if was_stopped(error):
             raise OutOfTime(f"This took longer than {seconds:g} seconds.") from error
         raise
 
@@ -369,7 +369,8 @@ _BUDGETS: dict[str, Callable[[sa.Connection, float], AbstractContextManager[None
 }
 
 
-def _was_stopped(error: sa.exc.DBAPIError) -> bool:
+def was_stopped(error: sa.exc.DBAPIError) -> bool:
+    """Whether the database ended the statement because it took too long."""
     code = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None)
     if isinstance(error.orig, sqlite3.Error):
         return getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT

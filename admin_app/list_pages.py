@@ -103,7 +103,7 @@ def list_page(
     url = _ListUrl(view, state)
     for note in (*saved_views.notes(), *state.notes, *found.notes):
         flask.flash(note, "warning")
-    if not found.rows and state.page:
+    if not found.rows and state.page and not found.is_stopped:
         flask.flash(f"There is no page {state.page + 1:,}.", "warning")
     is_narrowed = bool(state.search or filters or state.filters)
     all_url = _unfiltered(url, search=None) if is_narrowed else None
@@ -124,7 +124,7 @@ def list_page(
         note=view.read_only_note,
         description=description(view),
         is_narrowed=is_narrowed,
-        empty_message=_empty_message(view, state, is_narrowed),
+        empty_message=_empty_message(view, state, is_narrowed, found),
         page_sizes=_page_sizes(view, url, state),
         chips=[*_chips(view, url, filters), *filter_pages.chips(view, state, url)],
         filters=_filter_groups(view),
@@ -459,8 +459,10 @@ def _search(view: Any, url: _ListUrl, state: ListState, rows: Listing) -> c.Sear
 _SCANNED = "searched by reading every row; an index would help"
 
 
-def _empty_message(view: Any, state: ListState, is_narrowed: bool) -> str:
+def _empty_message(view: Any, state: ListState, is_narrowed: bool, found: Page) -> str:
     title = str(view.name).lower()
+    if found.is_stopped:
+        return f"No {title} were found in time, though there may be some."
     if state.search:
         return f"No {title} match “{inspection.shorten(state.search)}”."
     if is_narrowed:

@@ -14,7 +14,7 @@ from flask_admin.base import expose
 from flask_admin.contrib.sqla.ajax import QueryAjaxModelLoader
 from sqlalchemy import orm
 
-from admin_app import columns, filters, inspection
+from admin_app import columns, database, filters, inspection
 from admin_app import listing as listings
 from admin_app.errors import Forbidden, InvalidRequest, NotFound
 from admin_app.listing import Listing
@@ -25,6 +25,10 @@ LOOKUP_SIZE = 20
 
 FILTER = "filter:"
 """What the name of a lookup begins with that belongs to no field of a form."""
+
+
+OWN = "own-rows"
+"""The name of the lookup of the rows of a view themselves. No attribute has a dash."""
 
 
 class RowLookup:
@@ -79,13 +83,22 @@ class RowLookup:
             found = list(self.loader.get_list(text.replace("\0", ""), offset, limit + 1))
             instances, has_more = found[:limit], len(found) > limit
         else:
-            instances, has_more = self.listing().lookup(session, text, limit, offset)
+            instances, has_more = self._found(session, text, limit, offset)
         text_of = inspection.identity_text(self.mapper)
         items = []
         for instance in instances:
             key, words = text_of.of(instance), self.words(instance)
             items.append({"id": key, "text": words, "hint": "" if key in words else key})
         return items, has_more
+
+    def _found(self, session: Any, text: str, limit: int, offset: int) -> tuple[list[Any], bool]:
+        try:
+            return self.listing().lookup(session, text, limit, offset)
+        except sa.exc.OperationalError as error:
+            if not database.was_stopped(error):
+                raise
+            session.rollback()
+            raise InvalidRequest("This took too long to find. Type more of it.") from None
 
     def words(self, instance: Any) -> str:
         """What a row is called here: a loader of the host may have its own words."""
@@ -158,6 +171,8 @@ class LookupRoutes:
             wanted = self.lookup_for_filter(name.removeprefix(FILTER))
             if wanted is not None:
                 return wanted
+        if name == OWN:
+            return RowLookup(self, OWN, self.mapper)
         if name not in self._lookups:
             # Another process may have drawn the form that asks.
             self.scaffold_other_forms()

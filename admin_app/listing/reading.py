@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.sql import visitors
 
-from admin_app import inspection
+from admin_app import database, inspection
 from admin_app.errors import InvalidRequest, OutOfTime
 from admin_app.listing import counting, paging, tables
 from admin_app.listing.loading import AnySession, Statement, load_chains
@@ -51,6 +51,27 @@ def page(listing: Listing, session: AnySession, state: ListState, *, count: bool
     range of an index into the next), the planner's estimate, the count; and, once in some minutes,
     one for what the database knows of the table.
     """
+    try:
+        return _page(listing, session, state, count)
+    except sa.exc.OperationalError as error:
+        if not database.was_stopped(error):
+            raise
+        session.rollback()
+        told = _SEARCH_STOPPED if state.search else _STOPPED
+        return Page([], False, None, notes=(told,), is_stopped=True)
+
+
+_SEARCH_STOPPED = (
+    "This search took too long and was stopped. Narrow it: by a filter, by more of the word, or by "
+    "^ before a word for what begins with it and = for what is equal to it."
+)
+_STOPPED = (
+    "This list took too long and was stopped. Narrow it by a filter, or order it by a column that "
+    "has an index."
+)
+
+
+def _page(listing: Listing, session: AnySession, state: ListState, count: bool) -> Page:
     try:
         return _Reader(listing, session, state, count).page()
     except (InvalidRequest, sa.exc.DataError) as error:

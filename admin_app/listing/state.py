@@ -127,7 +127,8 @@ class Page:
     pages around; they are None where the order cannot be followed that way, and a page has to be
     found by its number. ``slow`` are the names of keys that no index gives the order of, where
     that matters. ``by`` is the type of the first key, where the list can go to a value of it.
-    ``notes`` are sentences about arguments that meant nothing to the database.
+    ``notes`` are sentences about arguments that meant nothing to the database. ``is_stopped`` says
+    that there may be rows, which took the database too long to find.
     """
 
     rows: list[ListedRow]
@@ -140,3 +141,4 @@ class Page:
     by: Any = None
     notes: tuple[str, ...] = ()
     total: Count | None = None
+    is_stopped: bool = False

@@ -340,3 +340,21 @@ def test_a_large_list_says_that_a_search_read_every_row(postgresql_url, text, is
         connection.exec_driver_sql("UPDATE pg_class SET reltuples = 2e5 WHERE relname = 'tags'")
     html = site.client.get(f"/admin/tag/?search={quote(text)}").text
     assert ("searched by reading every row" in html) is is_told
+
+
+def test_a_search_that_takes_too_long_is_told_on_the_page_and_can_be_narrowed(postgresql_url):
+    class Slow(ModelView):
+        def get_search_condition(self, text, condition):
+            return sa.cast(sa.func.pg_sleep(9), sa.Text).is_not(None)
+
+    site = Site(postgresql_url, Shelf).create_all().register_all(views={Book: Slow})
+    with site.session() as session:
+        session.add(Book(title="Moby Dick"))
+        session.commit()
+    limit = "SET LOCAL statement_timeout = 40"
+    sa.event.listen(site.engine, "begin", lambda connection: connection.exec_driver_sql(limit))
+    answer = site.client.get("/admin/book/?search=dick")
+    assert answer.status_code == 200
+    assert "This search took too long and was stopped." in answer.text
+    assert "No books match" not in answer.text
+    assert 'value="dick"' in answer.text
