@@ -55,10 +55,13 @@ def adopt(admin: FlaskAdmin) -> None:
 
 def index_page(admin: FlaskAdmin) -> IndexPage:
     """The first page of ``admin``, which Flask-Admin's own index view hands nothing to draw."""
+    history = getattr(admin, "history", None)
     return IndexPage(
         title=str(admin.name),
         breadcrumbs=[Crumb(str(admin.name))],
         sections=navigation.directory(admin),
+        activity=[] if history is None else history.recent(),
+        activity_url=None if history is None else flask.url_for(f"{history.endpoint}.index_view"),
     )
 
 

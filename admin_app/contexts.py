@@ -753,6 +753,19 @@ class PalettePage:
     sentence: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """A change of the last time: ``who`` ``did`` ``what``, which leads to ``url``."""
+
+    who: str
+    who_url: str | None
+    did: str
+    what: str
+    url: str
+    when: Markup
+    more: str = ""
+
+
 @dataclass(slots=True)
 class IndexPage:
     """``admin/index.html``"""
@@ -760,6 +773,8 @@ class IndexPage:
     title: str
     breadcrumbs: list[Crumb]
     sections: list[MenuSection]
+    activity: list[Activity] = field(default_factory=list)
+    activity_url: str | None = None
 
     @property
     def is_empty(self) -> bool:

@@ -29,6 +29,9 @@ from admin_app.errors import Forbidden, NotFound, WriteRefused
 from admin_app.navigation import breadcrumbs
 from admin_app.views import ModelView
 
+RECENT = 10
+"""Changes that the first page tells of."""
+
 SHOWN_ROWS = 200
 """Rows of one change set, or changes of one row, that a page shows."""
 
@@ -40,6 +43,13 @@ _SOURCES = {
     "delete": "Delete",
     "cells": "Cells of the list",
     "undo": "Undo",
+}
+_VERBS = {
+    "create": "created",
+    "edit": "changed",
+    "delete": "deleted",
+    "cells": "changed",
+    "undo": "undid the change of",
 }
 _OPPOSITES = {"insert": "delete", "update": "update", "delete": "insert"}
 _RIGHTS = {"insert": "delete", "update": "change", "delete": "add"}
@@ -159,7 +169,7 @@ class HistoryView(ModelView):
 
     def _undo(self, record: ChangeSetRecord, steps: Sequence[Step]) -> ResponseReturnValue:
         chosen = {int(t) for t in request.form.getlist("overwrite") if t.isascii() and t.isdigit()}
-        number, label = record.id, record.label
+        number, label, model = record.id, record.label, record.model
         try:
             with changes.change_set(
                 self.get_session(),
@@ -171,6 +181,7 @@ class HistoryView(ModelView):
                 undoes_id=number,
             ) as change_set:
                 change_set.label = label
+                change_set.about["model"] = model
                 count = undoing.apply(change_set, steps, chosen)
         except WriteRefused as refusal:
             flask.flash(f"Nothing was undone. {refusal.sentence}", "error")
@@ -184,6 +195,33 @@ class HistoryView(ModelView):
         )
         return redirect(self.get_url(".details_view", id=done), 303)
 
+    def recent(self) -> list[c.Activity]:
+        """The last changes of models that the visitor may see, in one statement."""
+        if not self.is_accessible():
+            return []
+        views = [(name, v) for name, v in self.views_by_table().items() if v.is_accessible()]
+        seen = [(name, v) for name, v in views if v.may("view")]
+        principal = self.principal()
+        own = ChangeSetRecord.actor_id == principal.id if principal else sa.false()
+        whole = [name for name, view in seen if not _is_narrowed(view)]
+        statement = (
+            sa.select(ChangeSetRecord)
+            .where(
+                ChangeSetRecord.model.in_([name for name, _ in seen]),
+                sa.or_(ChangeSetRecord.model.in_(whole), own),
+            )
+            .order_by(ChangeSetRecord.id.desc())
+            .limit(RECENT)
+        )
+        return [_activity(self, record) for record in self.get_session().scalars(statement)]
+
+    def actor_url(self, record: ChangeSetRecord) -> str | None:
+        """Where everything is that the one has changed who made ``record``."""
+        if record.actor_id is None:
+            return None
+        url: str = flask.url_for(f"{self.endpoint}.index_view", actor_id__is=record.actor_id)
+        return url
+
     def undo_page_url(self, number: int) -> str:
         """Where a change set is undone."""
         url: str = flask.url_for(f"{self.endpoint}.undo_view", id=number)
@@ -193,6 +231,21 @@ class HistoryView(ModelView):
         """Where the history of the row with the identity ``text`` of ``view`` is."""
         url: str = flask.url_for(f"{self.endpoint}.row_view", of=view.endpoint, id=text)
         return url
+
+
+def _activity(history: HistoryView, record: ChangeSetRecord) -> c.Activity:
+    view = history.views_by_table().get(record.model or "")
+    noun = "" if view is None else str(view.singular).lower()
+    count = record.row_count - 1
+    return c.Activity(
+        who=record.actor or "Somebody",
+        who_url=history.actor_url(record),
+        did=f"{_VERBS.get(record.source, 'changed')} {noun}".strip(),
+        what=f"“{record.label}”" if record.label else f"change {record.id}",
+        url=flask.url_for(f"{history.endpoint}.details_view", id=record.id),
+        when=_moment(record.at),
+        more=f"and {count:,} more {'row' if count == 1 else 'rows'}" if count else "",
+    )
 
 
 def _moment(at: dt.datetime) -> Markup:
@@ -337,7 +390,7 @@ def _title(history: HistoryView, record: ChangeSetRecord) -> str:
 def _facts(history: HistoryView, record: ChangeSetRecord) -> list[tuple[str, Any]]:
     facts: list[tuple[str, Any]] = [
         ("When", _moment(record.at)),
-        ("Who", record.actor or "nobody who was signed in"),
+        ("Who", _who(history, record)),
         ("By", _SOURCES.get(record.source, record.source)),
         ("Rows", f"{record.row_count:,}"),
     ]
@@ -351,6 +404,13 @@ def _facts(history: HistoryView, record: ChangeSetRecord) -> list[tuple[str, Any
             ("Undoes", Markup('<a class="link" href="%s">change %s</a>') % (url, record.undoes_id))
         )
     return facts
+
+
+def _who(history: HistoryView, record: ChangeSetRecord) -> str:
+    url = history.actor_url(record)
+    if url is None:
+        return "nobody who was signed in"
+    return Markup('<a class="link" href="%s">%s</a>') % (url, record.actor or record.actor_id)
 
 
 def _row_page(

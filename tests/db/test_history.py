@@ -276,6 +276,26 @@ def test_a_change_keeps_the_number_of_its_request(site):
     assert "proxy-7f.3" in get(site, f"/admin/history/details/?id={last(site) - 2}")
 
 
+def test_the_first_page_tells_what_was_changed_lately(site, statements):
+    before = name_of(site)
+    rename(site, "<i>Renamed</i>")
+    undo(site, last(site))
+    with statements(site.engine) as seen:
+        html = get(site, "/admin/")
+    assert len([s for s in seen if "admin_change_set" in s]) == 1
+    assert "changed customer <a" in html
+    assert "“&lt;i&gt;Renamed&lt;/i&gt;”</a>" in html
+    assert "undid the change of customer <a" in html
+    assert before not in html
+    site.admin.policy = NoCustomers()
+    assert "Recent changes" not in get(site, "/admin/")
+
+
+class NoCustomers(Policy):
+    def may(self, principal, action, model=None, column=None):
+        return model is not Customer and super().may(principal, action, model, column)
+
+
 class NoDrivers(Policy):
     def may(self, principal, action, model=None, column=None):
         return (
