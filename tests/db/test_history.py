@@ -202,57 +202,6 @@ def test_nothing_is_saved_without_a_reason_where_one_is_required(fleet_url):
     places = {
         site.url(Customer, "edit", id=1): {"name": "Renamed"},
         site.url(Customer, "delete", id=1): {"id": "1"},
-        "/admin/customer/cell/?id=1&column=name": {"name": "Renamed", "was": ""},
-        "/admin/customer/action/": {"action": "delete", "confirmed": "1", "rowid": "1"},
-    }
-    for url, data in places.items():
-        answer = site.client.post(url, data={**data, "_reason": "  "}, follow_redirects=True)
-        assert "Say why" in answer.text, url
-        assert name_of(site) == before
-    rename_url = site.url(Customer, "edit", id=1)
-    site.client.post(rename_url, data={"name": "Renamed", "_reason": "wedding"})
-    assert reasons(site) == ["wedding"]
-
-
-def test_a_change_keeps_the_number_of_its_request(site):
-    url = site.url(Customer, "edit", id=1)
-    for name, given in [("A", "proxy-7f.3"), ("B", "<script>"), ("C", "x" * 65)]:
-        site.client.post(url, data={"name": name}, headers={"X-Request-ID": given})
-    with site.engine.connect() as connection:
-        kept = connection.scalars(sa.select(ChangeSetRecord.request_id)).all()
-    assert kept[0] == "proxy-7f.3"
-    assert all(re.fullmatch("[0-9a-f]{8}", number) for number in kept[1:])
-    assert "proxy-7f.3" in get(site, f"/admin/history/details/?id={last(site) - 2}")
-
-
-def reasons(site):
-    with site.engine.connect() as connection:
-        return connection.scalars(
-            sa.select(ChangeSetRecord.reason).order_by(ChangeSetRecord.id)
-        ).all()
-
-
-def asking(fleet_url, how):
-    view = type("Asking", (ModelView,), {"change_reason": how, "column_editable_list": ["name"]})
-    return Site(fleet_url, history=True).register_all(views={Customer: view})
-
-
-def test_a_reason_may_be_given_and_is_kept(fleet_url):
-    site = asking(fleet_url, "optional")
-    url = site.url(Customer, "edit", id=1)
-    assert "<summary>Reason for the change</summary>" in get(site, url)
-    site.client.post(url, data={"name": "First", "_reason": " asked by <phone> "})
-    site.client.post(url, data={"name": "Second", "_reason": ""})
-    assert reasons(site) == ["asked by <phone>", None]
-    assert "asked by &lt;phone&gt;" in get(site, f"/admin/history/details/?id={last(site) - 1}")
-
-
-def test_nothing_is_saved_without_a_reason_where_one_is_required(fleet_url):
-    site = asking(fleet_url, "required")
-    before = name_of(site)
-    places = {
-        site.url(Customer, "edit", id=1): {"name": "Renamed"},
-        site.url(Customer, "delete", id=1): {"id": "1"},
         "/admin/customer/cell/?id=1&column=name": {"name": "Renamed"},
         "/admin/customer/action/": {"action": "delete", "confirmed": "1", "rowid": "1"},
     }
