@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,7 +27,7 @@ from werkzeug.utils import redirect
 
 from admin_app import _flask_admin, accounts, database, inspection, navigation, pages, palette
 from admin_app.accounts import SignIn
-from admin_app.changes import ChangeSetRecord, RowChangeRecord
+from admin_app.changes import ChangeSet, ChangeSetRecord, RowChangeRecord, change_set
 from admin_app.errors import AdminError, ConfigurationError, Forbidden
 from admin_app.history import HistoryView
 from admin_app.listing import known_table
@@ -149,6 +150,36 @@ class Admin(FlaskAdmin):
         """Whether what is written through ``source``, a session, is recorded."""
         is_own = self.history is not None and scoped(source) is self.db
         return is_own and self.has_table(RowChangeRecord)
+
+    def change_set(
+        self,
+        reason: str | None = None,
+        *,
+        source: str = "program",
+        model: type[Any] | None = None,
+        session: Any = None,
+        principal: Principal | None = None,
+    ) -> AbstractContextManager[ChangeSet]:
+        """A block of a program's own writes, committed with their history at its end, or not at all.
+
+        The block gets a `ChangeSet`; what is changed through its ``session`` in any other way, too,
+        is written down. Within a request ``principal`` is who sends it. ``session`` is where the
+        rows are, when that is not the admin's own ``db``; another database has no history.
+
+        Raises WriteRefused when the database refuses.
+        """
+        own = self.session if session is None else session
+        if principal is None and flask.has_request_context():
+            principal = self.principal()
+        return change_set(
+            own,
+            principal,
+            source,
+            mapper=None if model is None else inspection.mapper_of(model),
+            is_recorded=self.keeps_history(own if session is not None else self.db),
+            request_id=pages.request_id() if flask.has_request_context() else None,
+            reason=reason,
+        )
 
     # Registration
 

@@ -240,6 +240,16 @@ def test_the_first_page_tells_what_was_changed_lately(site, statements):
     assert "Recent changes" not in get(site, "/admin/")
 
 
+def test_a_program_records_its_own_writes(site):
+    with site.app.app_context(), site.admin.change_set("nightly import", model=Customer) as own:
+        own.session.get(Customer, 1).name = "Renamed"
+        own.session.execute(sa.update(Driver).values(phone=None))
+    with orm.Session(site.engine) as session:
+        kept = session.get(ChangeSetRecord, last(site))
+        assert (kept.reason, kept.source, kept.model) == ("nightly import", "program", "customers")
+        assert {r.table_name for r in kept.rows} == {"customers", "drivers"}
+
+
 class NoCustomers(Policy):
     def may(self, principal, action, model=None, column=None):
         return model is not Customer and super().may(principal, action, model, column)
