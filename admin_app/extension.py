@@ -160,7 +160,7 @@ class Admin(FlaskAdmin):
         session: Any = None,
         principal: Principal | None = None,
     ) -> AbstractContextManager[ChangeSet]:
-        """A block of a program's own writes, committed with their history at its end, or not at all.
+        """A block of a program's own writes, committed with their history, or not at all.
 
         The block gets a `ChangeSet`; what is changed through its ``session`` in any other way, too,
         is written down. Within a request ``principal`` is who sends it. ``session`` is where the
