@@ -92,7 +92,7 @@ def token(view: Any, form: Any, model: Any) -> str:
     before = {one.name: one.conflict_base for one in form if hasattr(one, "conflict_base")}
     payload = {
         "v": getattr(form, "shown_version", None) or _version(view, model),
-        "at": int(dt.datetime.now(dt.UTC).timestamp()),
+        "at": int((getattr(form, "shown_at", None) or dt.datetime.now(dt.UTC)).timestamp()),
         "l": inspection.label(view.mapper).of(model)[:200],
         "s": view.subtype,
     }
@@ -192,7 +192,8 @@ def meet(view: Any, form: Any, model: Any) -> bool:
     is_elsewhere = base.version is not None and base.version != form.shown_version
     meeting.tell(is_elsewhere)
     if meeting.is_open:
-        g.admin_status = 409
+        # What was changed since then is still to be told when the answer comes.
+        form.shown_at, g.admin_status = base.at, 409
     return not meeting.is_open
 
 
@@ -224,6 +225,8 @@ class _Meeting:
                 _leave(one, now)
                 self.kept += [one] if has_moved else []
                 return
+            if chosen == "base":
+                before = self._recalled(before, self._change(one))
             if chosen == "base" and isinstance(before, str) and _can_return(one):
                 _put(one, values_for(one, before))
             else:
@@ -253,19 +256,19 @@ class _Meeting:
     def _collide(self, one: Any, before: Text | None, now: str) -> None:
         self.is_open = True
         change = self._change(one)
+        who = _who(self.view, change) or "Somebody else"
         before = self._recalled(before, change)
         one.conflict_base = before if before is not None else []
         base = _words(one, before) if isinstance(before, str) and _can_return(one) else None
         one.conflict = c.Conflict(
             name=CHOICE + one.name,
-            who=_who(self.view, change) or "Somebody else",
-            when=None if change is None else _moment(change.at),
+            who=who.rstrip(","),
+            when=None if change is None else _moment(change.at.replace(microsecond=0)),
             theirs=_against(one, before, now),
             yours=_against(one, before, _typed(one)),
             base=base,
             chosen=request.form.get(CHOICE + one.name, ""),
         )
-        who = _who(self.view, change) or "Somebody else"
         one.process_errors = [
             *one.process_errors,
             f"{who} changed this meanwhile. Choose which value stays.",
@@ -279,9 +282,9 @@ class _Meeting:
 
     def _recalled(self, before: Text | None, change: Change | None) -> Text | None:
         """The whole of a text that was too long to be carried, from the history."""
-        old = None if change is None else change.old
-        is_it = isinstance(before, list) and isinstance(old, str) and before == [_digest(old)]
-        return old if is_it else before
+        olds = [] if change is None or not isinstance(before, list) else change.olds
+        texts = (old for old in olds if isinstance(old, str))
+        return next((text for text in texts if _same(before, text)), before)
 
     def tell(self, is_elsewhere: bool) -> None:
         """Keep for the visitor what was changed beside him."""

@@ -17,12 +17,11 @@ from flask import request
 from flask.typing import ResponseReturnValue
 from flask_admin.base import expose
 from markupsafe import Markup
-from sqlalchemy import orm
 from werkzeug.utils import redirect
 
 from admin_app import changed_rows, changes, database, inspection, pages, rendering, saving
 from admin_app import contexts as c
-from admin_app.changes import audit, images, undoing
+from admin_app.changes import images, undoing, versions
 from admin_app.changes.audit import ChangeSetRecord, RowChangeRecord
 from admin_app.changes.undoing import Step
 from admin_app.errors import Forbidden, NotFound, WriteRefused
@@ -102,6 +101,10 @@ class HistoryView(ModelView):
         """Every table of the metadata that the site's classes are mapped in."""
         return changed_rows.tables_of(self.admin.views_by_model.values())
 
+    def counters(self) -> dict[sa.Table, versions.Counter]:
+        """The columns of `tables` that count the changes of a row (``version_id_col``)."""
+        return versions.counters(view.mapper for view in self.admin.views_by_model.values())
+
     @expose("/details/")
     def details_view(self) -> ResponseReturnValue:
         """One change set with its rows."""
@@ -129,7 +132,7 @@ class HistoryView(ModelView):
         instance = view.get_one(text)
         if instance is None and _is_narrowed(view):
             raise NotFound(f"There is no {view.singular.lower()} “{inspection.shorten(text)}”.")
-        found = _of_row(self.get_session(), view.mapper, identity)
+        found = versions.records_of(self.get_session(), view.mapper, identity, SHOWN_ROWS)
         reader = _reader(self)
         shown = [(r.change_set, s) for r in found if (s := _row(reader, r)) is not None]
         html: str = self.render(
@@ -146,7 +149,8 @@ class HistoryView(ModelView):
         rows = _rows_of(self.get_session(), record, None)
         self._require_rights(rows)
         lock = request.method == "POST"
-        steps = undoing.plan(self.get_session(), rows, self.tables(), lock=lock)
+        session = self.get_session()
+        steps = undoing.plan(session, rows, self.tables(), self.counters(), lock=lock)
         if request.method == "GET":
             html: str = self.render("admin/history/undo.html", page=_undo_page(self, record, steps))
             return html
@@ -182,7 +186,7 @@ class HistoryView(ModelView):
             ) as change_set:
                 change_set.label = label
                 change_set.about["model"] = model
-                count = undoing.apply(change_set, steps, chosen)
+                count = undoing.apply(change_set, steps, chosen, self.counters())
         except WriteRefused as refusal:
             flask.flash(f"Nothing was undone. {refusal.sentence}", "error")
             return redirect(flask.url_for(f"{self.endpoint}.undo_view", id=number), 303)
@@ -283,30 +287,6 @@ def _rows_of(session: Any, record: ChangeSetRecord, limit: int | None) -> Sequen
         .where(RowChangeRecord.change_set_id == record.id)
         .order_by(RowChangeRecord.id)
         .limit(limit)
-    )
-    return list(session.scalars(statement))
-
-
-def _of_row(
-    session: Any, mapper: orm.Mapper[Any], identity: Sequence[Any]
-) -> Sequence[RowChangeRecord]:
-    """The newest changes of one row, in every table that it has a part in."""
-    connection = session.connection(bind_arguments={"mapper": mapper})
-    criteria = []
-    for table in mapper.tables:
-        if not isinstance(table, sa.Table):
-            continue
-        values = dict(zip((k.name for k in table.primary_key.columns), identity, strict=False))
-        key = audit.kept_key(images.key_text_of(connection, table, values))
-        criteria.append(
-            sa.and_(RowChangeRecord.table_name == table.key, RowChangeRecord.key == key)
-        )
-    statement = (
-        sa.select(RowChangeRecord)
-        .where(sa.or_(*criteria))
-        .options(orm.joinedload(RowChangeRecord.change_set))
-        .order_by(RowChangeRecord.id.desc())
-        .limit(SHOWN_ROWS)
     )
     return list(session.scalars(statement))
 

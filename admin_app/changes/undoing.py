@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -19,6 +20,7 @@ from admin_app.changes import images
 from admin_app.changes.audit import RowChangeRecord
 from admin_app.changes.images import Image, Key
 from admin_app.changes.sets import ChangeSet
+from admin_app.changes.versions import Counter
 from admin_app.errors import WriteRefused
 
 State = Literal["ready", "done", "changed", "lost"]
@@ -46,10 +48,14 @@ def plan(
     session: orm.Session | orm.scoped_session[Any],
     records: Sequence[RowChangeRecord],
     tables: Mapping[str, sa.Table],
+    counters: Mapping[sa.Table, Counter] = MappingProxyType({}),
     *,
     lock: bool = False,
 ) -> list[Step]:
-    """What undoing ``records`` would do now, a statement for each table."""
+    """What undoing ``records`` would do now, a statement for each table.
+
+    ``counters`` name columns that differ after every change, and mean nothing by themselves.
+    """
     by_table: dict[str, list[RowChangeRecord]] = {}
     for record in records:
         by_table.setdefault(record.table_name, []).append(record)
@@ -66,7 +72,11 @@ def plan(
             for criterion in images.having(table, keys, connection.dialect)
             for image in images.read(connection, table, [criterion], lock)
         }
-        steps += [_step(r, table, k, current.get(k)) for r, k in zip(group, keys, strict=True)]
+        counter = counters.get(table)
+        ignored = None if counter is None else counter.column.name
+        steps += [
+            _step(r, table, k, current.get(k), ignored) for r, k in zip(group, keys, strict=True)
+        ]
     return steps
 
 
@@ -78,7 +88,9 @@ def key_of(record: RowChangeRecord, table: sa.Table) -> Key:
     return images.key_of(record.new or record.old, table)
 
 
-def _step(record: RowChangeRecord, table: sa.Table, key: Key, current: Image | None) -> Step:
+def _step(
+    record: RowChangeRecord, table: sa.Table, key: Key, current: Image | None, ignored: str | None
+) -> Step:
     old, new = record.old, record.new
     if record.kind == "delete":
         state: State = "ready" if current is None else "done" if current == old else "changed"
@@ -87,9 +99,11 @@ def _step(record: RowChangeRecord, table: sa.Table, key: Key, current: Image | N
         return Step(record, table, key, state, current)
     if current is None:
         return Step(record, table, key, "done" if record.kind == "insert" else "changed")
-    differing = tuple(n for n, value in new.items() if n in current and current[n] != value)
+    differing = tuple(
+        n for n, v in new.items() if n != ignored and n in current and current[n] != v
+    )
     if record.kind == "update":
-        if all(current.get(n) == value for n, value in old.items()):
+        if all(n == ignored or current.get(n) == value for n, value in old.items()):
             return Step(record, table, key, "done", current)
         if not all(map(_is_restorable, old.values())):
             return Step(record, table, key, "lost", current)
@@ -113,17 +127,23 @@ def _is_restorable(value: Any) -> bool:
     return True
 
 
-def apply(change_set: ChangeSet, steps: Iterable[Step], overwrite: Collection[int] = ()) -> int:
+def apply(
+    change_set: ChangeSet,
+    steps: Iterable[Step],
+    overwrite: Collection[int] = (),
+    counters: Mapping[sa.Table, Counter] = MappingProxyType({}),
+) -> int:
     """Take back what is ready, and those conflicts whose record is in ``overwrite``.
 
-    Returns the number of rows written. WriteRefused when the database refuses.
+    The ``counters`` of rows that are changed go on counting. Returns the number of rows written.
+    WriteRefused when the database refuses.
     """
     chosen = [
         s
         for s in steps
         if s.state == "ready" or (s.state == "changed" and s.record.id in overwrite)
     ]
-    writes = _Writes(change_set, [s for s in chosen if s.table is not None])
+    writes = _Writes(change_set, [s for s in chosen if s.table is not None], counters)
     # A row that comes back may need a value that another has now, or a row that goes may be
     # pointed at by one that comes back: if one order is refused the other is tried.
     try:
@@ -138,8 +158,14 @@ def apply(change_set: ChangeSet, steps: Iterable[Step], overwrite: Collection[in
 class _Writes:
     """The statements that take steps back, by table, parents before children."""
 
-    def __init__(self, change_set: ChangeSet, steps: Sequence[Step]) -> None:
+    def __init__(
+        self,
+        change_set: ChangeSet,
+        steps: Sequence[Step],
+        counters: Mapping[sa.Table, Counter],
+    ) -> None:
         self.change_set = change_set
+        self.counters = counters
         self.back: dict[sa.Table, list[Step]] = {}
         self.again: dict[sa.Table, list[Step]] = {}
         self.away: dict[sa.Table, list[Step]] = {}
@@ -171,12 +197,27 @@ class _Writes:
         for table in _sorted(self.again):
             by_columns: dict[tuple[str, ...], list[Step]] = {}
             for step in self.again[table]:
-                names = tuple(n for n in step.record.old if n in table.columns)
+                names = tuple(n for n in self._image(step) if n in table.columns)
                 by_columns.setdefault(names, []).append(step)
             for names, steps in by_columns.items():
-                rows = [images.parameters(table, s.record.old, s.key) for s in steps]
+                rows = [images.parameters(table, self._image(s), s.key) for s in steps]
                 before = [(s.key, s.current) for s in steps]
                 self.change_set.write_images(table, "update", before, rows, names)
+
+    def _image(self, step: Step) -> Image:
+        """What an update writes: the old values, and the next number of the row."""
+        assert step.table is not None
+        assert step.current is not None
+        counter = self.counters.get(step.table)
+        image: Image = step.record.old
+        if counter is None:
+            return image
+        name = counter.column.name
+        image = {n: value for n, value in image.items() if n != name}
+        if counter.following is not None:
+            following = counter.following(images.decoded(step.current[name]))
+            image[name] = images.encoded(following, counter.column)
+        return image
 
     def _delete(self) -> None:
         for table in reversed(_sorted(self.away)):

@@ -7,8 +7,8 @@ wants to write. Where only one of the two has left the base there is nothing to 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,6 +19,29 @@ from admin_app.changes import audit, images
 from admin_app.changes.audit import ChangeSetRecord, RowChangeRecord
 
 AnySession = orm.Session | orm.scoped_session[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """The column of a table by which SQLAlchemy knows one version of a row from another.
+
+    ``following`` makes the next value of one; None where the database makes it.
+    """
+
+    column: sa.Column[Any]
+    following: Callable[[Any], Any] | None
+
+
+def counters(mappers: Iterable[orm.Mapper[Any]]) -> dict[sa.Table, Counter]:
+    """The counters of the tables that classes are mapped in, from their ``version_id_col``."""
+    found: dict[sa.Table, Counter] = {}
+    for mapper in mappers:
+        column = mapper.version_id_col
+        if isinstance(column, sa.Column) and isinstance(column.table, sa.Table):
+            following = mapper.version_id_generator
+            found[column.table] = Counter(column, following if callable(following) else None)
+    return found
+
 
 MOST_RECORDS = 200
 """Changes of one row, newest first, that are looked through."""
@@ -33,13 +56,13 @@ def merged(base: Collection[str], theirs: Sequence[str], yours: Sequence[str]) -
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Who changed a row, and when; ``old`` is what a column held before the first such change."""
+    """Who changed a row, and when; ``olds`` is what a column held before this and before others."""
 
     actor_id: str | None
     actor: str | None
     at: dt.datetime
     change_set_id: int
-    old: Any = None
+    olds: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +125,15 @@ def since(
         if _aware(by.at) < moment:
             break
         if record.kind == "delete":
-            deletion = deletion or _change(by, None)
+            deletion = deletion or _change(by, ())
         if record.kind != "update":
             continue
         for name in record.new or ():
             full, old = f"{record.table_name}.{name}", (record.old or {}).get(name)
             later = columns.get(full)
-            columns[full] = _change(by, old) if later is None else _with_old(later, old)
+            columns[full] = (
+                _change(by, (old,)) if later is None else replace(later, olds=(*later.olds, old))
+            )
     return Since(columns, deletion)
 
 
@@ -117,9 +142,5 @@ def _aware(at: dt.datetime) -> dt.datetime:
     return at if at.tzinfo is not None else at.replace(tzinfo=dt.UTC)
 
 
-def _change(by: ChangeSetRecord, old: Any) -> Change:
-    return Change(by.actor_id, by.actor, _aware(by.at), by.id, old)
-
-
-def _with_old(change: Change, old: Any) -> Change:
-    return Change(change.actor_id, change.actor, change.at, change.change_set_id, old)
+def _change(by: ChangeSetRecord, olds: tuple[Any, ...]) -> Change:
+    return Change(by.actor_id, by.actor, _aware(by.at), by.id, olds)

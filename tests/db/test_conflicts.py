@@ -6,12 +6,13 @@ import enum
 import re
 import threading
 
+import flask
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from admin_app import ModelView
-from admin_app.changes import versions
+from admin_app import ModelView, Principal
+from admin_app.changes import ChangeSetRecord, versions
 from admin_app.conflicts import CHOICE
 from tests.db.conftest import Site
 
@@ -76,6 +77,7 @@ class Port(Base):
 
 
 class ShipView(ModelView):
+    column_editable_list = ("name",)
     form_excluded_columns = ("hidden",)
 
 
@@ -419,3 +421,89 @@ def test_a_version_that_moves_each_time_is_given_up_in_words(sqlite_url, control
 def test_members_of_both_sides_are_merged():
     assert versions.merged(["a", "b"], ["b", "c"], ["a", "b", "d"]) == ["b", "c", "d"]
     assert versions.merged(["a"], ["a", "b"], []) == ["b"]
+
+
+class Header:
+    """A sign-in by a header, so that two people can be at one site."""
+
+    def init_app(self, app, admin):
+        pass
+
+    def identify(self):
+        name = flask.request.headers.get("X-User", "ana")
+        return Principal(name, name.title(), is_staff=True)
+
+    def sign_in_url(self, next_url):
+        return None
+
+    def sign_out_url(self):
+        return None
+
+
+@pytest.fixture
+def recorded(sqlite_url):
+    return filled(sqlite_url, history=True, sign_in=Header())
+
+
+BRUNO = {"X-User": "bruno"}
+
+
+def test_who_changed_a_field_and_when_is_told_from_the_history(recorded, controls):
+    mine = Desk(recorded, controls)
+    recorded.client.post(mine.url, data={"name": "Theirs", "log": "Storm."}, headers=BRUNO)
+    mine.save(409, name="Mine")
+    assert "Bruno changed this meanwhile. Choose which value stays." in mine.html
+    assert re.search(r'class="conflict-who">Bruno <small><time', mine.html)
+    assert "Bruno changed “Log” meanwhile. That is kept." in mine.html
+
+
+def test_what_one_changed_in_another_window_is_called_so(recorded, controls):
+    mine, other = Desk(recorded, controls), Desk(recorded, controls)
+    other.save(log="Storm.")
+    assert "You, in another window, changed “Log” meanwhile." in mine.save(name="Mine").told
+
+
+def test_who_deleted_a_row_is_told_with_the_way_to_undo_it(recorded, controls):
+    mine = Desk(recorded, controls)
+    recorded.client.post(recorded.url(Ship, "delete"), data={"id": "7"}, headers=BRUNO)
+    mine.save(409, name="Mine")
+    assert "“Freja” was deleted meanwhile by Bruno." in mine.html
+    assert re.search(r'href="/admin/history/undo/\?id=\d+"', mine.html)
+
+
+def test_a_text_too_long_to_be_carried_comes_from_the_history(recorded, controls):
+    text = "x" * 5_000
+    Desk(recorded, controls).save(log=text)
+    mine, other = Desk(recorded, controls), Desk(recorded, controls)
+    other.save(log="theirs")
+    mine.save(409, log="mine").choose("base", "log")
+    assert ship(recorded)["log"] == text
+
+
+def test_an_undo_goes_on_counting_versions(recorded, controls):
+    Desk(recorded, controls).save(log="Storm.")
+    Desk(recorded, controls).save(name="Mine")
+    first = ship(recorded)["version"]
+    with recorded.session() as session:
+        number = session.scalar(sa.select(sa.func.min(ChangeSetRecord.id)))
+    response = recorded.client.post(f"/admin/history/undo/?id={number}")
+    assert response.status_code == 303
+    after = ship(recorded)
+    assert (after["log"], after["name"], after["version"]) == ("A calm day.", "Mine", first + 1)
+
+
+def test_a_cell_says_who_changed_it_and_to_what(recorded, controls):
+    url = recorded.url(Ship) + "cell/?column=name&id=7"
+    sent = controls(recorded.client.get(url).text)
+    recorded.client.post(recorded.url(Ship, "edit", id=7), data={"name": "Theirs"}, headers=BRUNO)
+    answer = recorded.client.post(url, data={**sent, "cell-name": "Mine"})
+    assert answer.status_code == 409
+    assert "Bruno has changed this meanwhile, to “Theirs”. Save again" in answer.text
+
+
+def test_a_review_of_a_stale_form_asks_first(site, desk):
+    mine = desk()
+    write(site, name="Theirs")
+    mine.save(409, name="Mine", _review="1")
+    mine.choose("yours", code=200, _review="1")
+    assert ship(site)["name"] == "Theirs"
