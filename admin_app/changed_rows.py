@@ -5,6 +5,7 @@ The history, undo and the review of a change draw their rows with it, by one tem
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import re
@@ -18,6 +19,7 @@ from admin_app import contexts as c
 from admin_app import inspection, rendering
 from admin_app.changes import images
 from admin_app.changes.images import Image, Key
+from admin_app.errors import NotFound
 
 SECRET = Markup('<span class="none">••••••</span>')
 MADE = Markup('<span class="muted">%s</span>')
@@ -74,6 +76,35 @@ class Reader:
     def __init__(self, views: Mapping[str, Any], tables: Mapping[str, sa.Table]) -> None:
         self.views = views
         self.tables = tables
+        self._names: dict[tuple[sa.Table, Any], str] = {}
+        self._pointing: dict[str, list[sa.Column[Any]]] = {}
+
+    def learn(self, changes: Iterable[tuple[str, Image | None, Image | None]]) -> None:
+        """Look up what the rows are called that ``changes`` (of a table, old, new) point to."""
+        wanted: dict[tuple[Any, sa.Table], dict[str, Any]] = {}
+        for table_name, *images_ in changes:
+            if table_name not in self._pointing:
+                self._pointing[table_name] = list(self._columns_that_point(table_name))
+            for column in self._pointing[table_name]:
+                target = next(iter(column.foreign_keys)).column.table
+                for value in ((image or {}).get(column.name) for image in images_):
+                    text = None if value is None else identity_of(json.dumps([value]))
+                    if text is not None:
+                        wanted.setdefault((self.views[target.key], target), {})[text] = value
+        for (view, target), values in wanted.items():
+            for text, label in labels(view, values).items():
+                self._names[target, values[text]] = label
+
+    def _columns_that_point(self, table_name: str) -> Iterator[sa.Column[Any]]:
+        """The columns of a table that name one row each, of a class that the visitor may see."""
+        table = self.tables.get(table_name)
+        for column in () if table is None else table.columns:
+            target = _target(column)
+            if target is None or target.table.key not in self.views:
+                continue
+            is_key = list(target.table.primary_key.columns) == [target]
+            if is_key and self.may_see(target.table.key):
+                yield column
 
     def row(
         self,
@@ -98,7 +129,7 @@ class Reader:
             return None
         made = made or {}
         text = None if self._is_key_made(table_name, made) else identity_of(key)
-        noun = view.singular if view is not None else inspection.words(table_name)
+        noun, _ = self.nouns(table_name)
         link = None
         if view is not None and text is not None and kind != "delete":
             link = view.url_for("details" if view.can_view_details else "edit", id=text)
@@ -115,13 +146,15 @@ class Reader:
             ],
         )
 
-    def title(self, table_name: str) -> str:
-        """What rows of a table are called."""
+    def nouns(self, table_name: str) -> tuple[str, str]:
+        """What one row of a table is called, and what several are, as in a heading."""
         view = self.views.get(table_name)
         if view is not None:
-            return str(view.name)
+            return view.singular, str(view.name)
         words = inspection.words(table_name)
-        return words if words.endswith("s") else inspection.plural(words)
+        if words.endswith("s") and not words.endswith("ss"):
+            return words[:-1], words
+        return words, inspection.plural(words)
 
     def _is_key_made(self, table_name: str, made: Mapping[str, str]) -> bool:
         table = self.tables.get(table_name)
@@ -165,6 +198,11 @@ class Reader:
     def _shown(self, table_name: str, name: str, value: Any) -> Any:
         table = self.tables.get(table_name)
         column = None if table is None else table.columns.get(name)
+        target = None if column is None else _target(column)
+        if target is not None and isinstance(value, int | str):
+            name_of_row = self._names.get((target.table, value))
+            if name_of_row is not None:
+                return Markup('%s <span class="muted">%s</span>') % (name_of_row, value)
         return shown(value, column)
 
     def _attribute(self, view: Any, table_name: str, name: str) -> str | None:
@@ -180,6 +218,34 @@ class Reader:
     def _label(self, view: Any, table_name: str, name: str) -> str:
         key = self._attribute(view, table_name, name)
         return str(view.get_column_name(key)) if key is not None else inspection.words(name)
+
+
+def _target(column: sa.Column[Any]) -> sa.Column[Any] | None:
+    """The column that ``column`` alone points to."""
+    if len(column.foreign_keys) != 1:
+        return None
+    try:
+        return next(iter(column.foreign_keys)).column
+    except sa.exc.SQLAlchemyError:
+        return None
+
+
+def labels(view: Any, texts: Collection[str]) -> dict[str, str]:
+    """What the rows of ``view`` are called that the identities ``texts`` stand for.
+
+    Rows that are gone, or that the visitor may not see, are left out.
+    """
+    text_of = inspection.identity_text(view.mapper)
+    asked: dict[tuple[Any, ...], str] = {}
+    for text in texts:
+        with contextlib.suppress(NotFound):
+            asked[tuple(text_of.decode(text))] = text
+    found = {}
+    for instance in view.get_listing().many(view.get_session(), list(asked)) if asked else ():
+        with contextlib.suppress(Exception):  # a host's __str__ must not hinder a page
+            text = asked[tuple(sa.inspect(instance).identity)]
+            found[text] = inspection.label(view.mapper).of(instance)
+    return found
 
 
 def identity_of(key: str) -> str | None:

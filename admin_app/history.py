@@ -113,7 +113,7 @@ class HistoryView(ModelView):
 
     def _page(self, record: ChangeSetRecord, status: int = 200) -> ResponseReturnValue:
         rows = _rows_of(self.get_session(), record, SHOWN_ROWS)
-        reader = _reader(self)
+        reader = _reader(self, rows)
         shown = [s for r in rows if (s := _row(reader, r)) is not None]
         html = self.render("admin/history/change_set.html", page=_set_page(self, record, shown))
         return html, status
@@ -133,7 +133,7 @@ class HistoryView(ModelView):
         if instance is None and _is_narrowed(view):
             raise NotFound(f"There is no {view.singular.lower()} “{inspection.shorten(text)}”.")
         found = versions.records_of(self.get_session(), view.mapper, identity, SHOWN_ROWS)
-        reader = _reader(self)
+        reader = _reader(self, found)
         shown = [(r.change_set, s) for r in found if (s := _row(reader, r)) is not None]
         html: str = self.render(
             "admin/history/row.html", page=_row_page(self, view, text, instance, shown)
@@ -318,7 +318,7 @@ def _undone(reader: changed_rows.Reader, step: Step) -> c.HistoryRow | None:
 
 def _undo_tables(history: HistoryView, steps: Sequence[Step]) -> list[c.ChangedTable]:
     """The rows that an undo is about, by table."""
-    reader = _reader(history)
+    reader = _reader(history, [step.record for step in steps[:SHOWN_ROWS]])
     shown: dict[str, list[c.HistoryRow]] = {}
     for step in steps[:SHOWN_ROWS]:
         row = _undone(reader, step)
@@ -327,7 +327,7 @@ def _undo_tables(history: HistoryView, steps: Sequence[Step]) -> list[c.ChangedT
     counts = Counter(step.record.table_name for step in steps)
     return [
         c.ChangedTable(
-            title=reader.title(name),
+            title=reader.nouns(name)[1],
             count=counts[name],
             rows=rows,
             more_text=f"and {counts[name] - len(rows):,} more"
@@ -338,8 +338,11 @@ def _undo_tables(history: HistoryView, steps: Sequence[Step]) -> list[c.ChangedT
     ]
 
 
-def _reader(history: HistoryView) -> changed_rows.Reader:
-    return changed_rows.Reader(history.views_by_table(), history.tables())
+def _reader(history: HistoryView, records: Sequence[RowChangeRecord]) -> changed_rows.Reader:
+    """What draws ``records``, and knows what the rows are called that they point to."""
+    reader = changed_rows.Reader(history.views_by_table(), history.tables())
+    reader.learn((r.table_name, r.old, r.new) for r in records)
+    return reader
 
 
 def _set_page(

@@ -7,7 +7,6 @@ it would change. The page holds the whole form, to be sent again with what was `
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ import sqlalchemy as sa
 from flask import g, request
 from werkzeug.utils import redirect
 
-from admin_app import changed_rows, changes, inspection
+from admin_app import changed_rows, changes
 from admin_app import contexts as c
 from admin_app.changes.preview import Review, Reviewed, ReviewedRow
 from admin_app.explaining import lines
@@ -172,7 +171,8 @@ class _Rows:
         for parts in found.values():
             parts.sort(key=lambda part: -self._depth(part))
             view = self.reader.views.get(parts[0].change.table.key)
-            yield _Row(parts, view, _noun(view, parts[0].change.table))
+            one, several = self.reader.nouns(parts[0].change.table.key)
+            yield _Row(parts, view, (one.lower(), several.lower()))
 
     def _depth(self, row: ReviewedRow) -> int:
         view = self.reader.views.get(row.change.table.key)
@@ -198,11 +198,13 @@ class _Rows:
         found = []
         for rows in self.by_table.values():
             labels = _labels(rows[0].view, rows[:limit])
+            parts = (part.change for row in rows[:limit] for part in row.parts)
+            self.reader.learn((p.table.key, p.old, p.new) for p in parts)
             shown = [self._shown(row, labels) for row in rows[:limit]]
             more = len(rows) - len(shown)
             found.append(
                 c.ChangedTable(
-                    title=self.reader.title(rows[0].lead.change.table.key),
+                    title=self.reader.nouns(rows[0].lead.change.table.key)[1],
                     count=len(rows),
                     rows=[row for row in shown if row is not None],
                     more_text=f"and {more:,} more" if more else None,
@@ -229,8 +231,7 @@ class _Rows:
     def _part(self, part: ReviewedRow) -> c.HistoryRow | None:
         made = dict.fromkeys(part.anew, "made when it is applied")
         for name, table in part.new_rows.items():
-            noun, _ = _noun(self.reader.views.get(table.key), table)
-            made[name] = f"the new {noun}"
+            made[name] = f"the new {self.reader.nouns(table.key)[0].lower()}"
         change = part.change
         self._count += 1
         return self.reader.row(
@@ -257,22 +258,13 @@ class _Rows:
 
 def _labels(view: Any, rows: Sequence[_Row]) -> dict[str, str]:
     """What those of ``rows`` are called that are in the database, by their keys."""
-    if view is None:
-        return {}
-    text_of = inspection.identity_text(view.mapper)
     there: dict[str, str] = {}
     for row in rows:
         text = changed_rows.identity_of(row.lead.change.key_text)
         if text is not None and row.kind != "insert":
             there[text] = row.lead.change.key_text
-    found = {}
-    if there:
-        keys = [text_of.decode(text) for text in there]
-        for instance in view.get_listing().many(view.get_session(), keys):
-            with contextlib.suppress(Exception):  # a host's __str__ must not hinder a review
-                label = inspection.label(view.mapper).of(instance)
-                found[there[text_of.of(instance)]] = label
-    return found
+    found = {} if view is None else changed_rows.labels(view, there)
+    return {there[text]: label for text, label in found.items()}
 
 
 def _views(view: Any) -> list[Any]:
@@ -281,14 +273,6 @@ def _views(view: Any) -> list[Any]:
     if known is not None:
         return list(known.values())
     return [v for v in view.admin._views if hasattr(v, "get_listing")]
-
-
-def _noun(view: Any, table: sa.Table) -> tuple[str, str]:
-    """What one row of ``table`` is called, and what several are."""
-    if view is not None:
-        return view.singular.lower(), str(view.name).lower()
-    words = inspection.words(table.name).lower()
-    return words, words if words.endswith("s") else inspection.plural(words)
 
 
 def _counted(count: int, noun: tuple[str, str]) -> str:

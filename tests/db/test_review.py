@@ -187,6 +187,7 @@ def test_what_may_not_be_seen_is_counted_and_not_shown(make_site):
     assert heading(response) == "This will delete 1 customer and 1 order"
     assert "1 row that you may not see would change as well" in response.text
     assert "kept" not in response.text
+    assert '<del>Ann <span class="muted">1</span></del>' in response.text
     assert "Credit" not in response.text
     assert "DELETE FROM" not in response.text
     response = send(site, id=2, name="Rob", _review="1")
