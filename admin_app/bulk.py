@@ -14,7 +14,7 @@ from flask import g, request
 from flask.typing import ResponseReturnValue
 from werkzeug.utils import redirect
 
-from admin_app import actions, changes, inspection, model_pages, saving, subtypes
+from admin_app import actions, changes, deleting, inspection, model_pages, saving, subtypes
 from admin_app.errors import Forbidden, InvalidRequest, WriteRefused
 
 
@@ -37,9 +37,9 @@ def run(view: Any, back: str) -> ResponseReturnValue:
     if confirmation and request.form.get("confirmed") != "1":
         what = "delete" if name == "delete" else "view"
         rows = view.get_listing(what).many(view.get_session(), identities)
-        hidden = [("action", name), ("confirmed", "1"), *(("rowid", t) for t in texts)]
+        hidden = _hidden(name, texts)
         if name == "delete":
-            return confirm_delete(view, rows, len(texts), view.get_url(".action_view"), hidden)
+            return deleting.ask(view, rows, len(texts), view.get_url(".action_view"), hidden)
         page = model_pages.confirm_page(
             view, str(words), str(confirmation), rows, len(texts), hidden
         )
@@ -55,13 +55,8 @@ def run(view: Any, back: str) -> ResponseReturnValue:
     return redirect(back) if answer is None else answer
 
 
-def confirm_delete(
-    view: Any, rows: Sequence[Any], asked: int, url: str, hidden: list[tuple[str, str]]
-) -> ResponseReturnValue:
-    """The page that shows what deleting ``rows`` would do; ``asked`` is how many were ticked."""
-    page = model_pages.delete_page(view, rows, asked, url, hidden)
-    html: str = view.render("admin/model/delete.html", page=page)
-    return html
+def _hidden(name: str, texts: Sequence[str]) -> list[tuple[str, str]]:
+    return [("action", name), ("confirmed", "1"), *(("rowid", text) for text in texts)]
 
 
 def delete(view: Any, ids: Sequence[str], *, one_by_one: bool) -> ResponseReturnValue | None:
@@ -79,6 +74,7 @@ def delete(view: Any, ids: Sequence[str], *, one_by_one: bool) -> ResponseReturn
     def write(change_set: changes.ChangeSet) -> None:
         for row in rows:
             view.on_model_delete(row)
+        deleting.check(view, change_set, rows)
         change_set.delete(*rows)
 
     def answer(deleted: int = len(rows)) -> tuple[str, str]:
@@ -93,4 +89,7 @@ def delete(view: Any, ids: Sequence[str], *, one_by_one: bool) -> ResponseReturn
     if rows and saving.save(view, None, write, "delete", rows[0], answer):
         for row in rows:
             view.after_model_delete(row)
+    if deleting.was_blocked():
+        url = view.get_url(".action_view")
+        return deleting.ask(view, rows, len(ids), url, _hidden("delete", ids))
     return saving.response(answer) if saving.is_answered() else None

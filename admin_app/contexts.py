@@ -423,6 +423,8 @@ class FacetPanel:
 
     boxes: list[FacetBox]
     title: str
+    empty_message: str = ""
+    """What stands there without boxes."""
 
 
 @dataclass(slots=True)
@@ -695,11 +697,31 @@ class QueryPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Consequence:
-    """What else happens; ``kind`` is ``deleted``, ``unlinked`` or ``blocked``."""
+class Move:
+    """A control that names another row for what points at the rows that are to be deleted."""
 
-    text: str
+    name: str
+    label: str
+    url: str
+    """Where a script looks rows up."""
+    value: str = ""
+
+
+@dataclass(slots=True)
+class PlanGroup:
+    """Rows that a delete touches, or that stand in its way, with one fate.
+
+    ``kind`` is ``deleted``, ``unlinked``, ``emptied``, ``reset`` or ``blocks``.
+    """
+
     kind: str
+    text: str
+    note: str = ""
+    rows: list[Link] = field(default_factory=list)
+    more_text: str | None = None
+    list_url: str | None = None
+    """The list of those that block."""
+    move: Move | None = None
 
 
 @dataclass(slots=True)
@@ -716,7 +738,15 @@ class ConfirmPage:
     submit_text: str
     cancel_url: str
     more_text: str | None = None
-    consequences: list[Consequence] = field(default_factory=list)
+    headline: str = ""
+    """What a delete does, in a sentence."""
+    blockers: list[PlanGroup] = field(default_factory=list)
+    groups: list[PlanGroup] = field(default_factory=list)
+    is_folded: bool = False
+    is_cut: bool = False
+    """Whether a delete touches more than was looked at."""
+    is_moving: bool = False
+    """Whether everything that blocks can be moved to another row."""
     can_submit: bool = True
     can_review: bool = False
     reason: ReasonField | None = None

@@ -228,27 +228,6 @@ def _related(view: Any, instance: Any, relationship: orm.RelationshipProperty[An
     return c.Related(str(view.get_column_name(relationship.key)), links, more)
 
 
-def delete_page(
-    view: Any, rows: Sequence[Any], asked: int, url: str, hidden: list[tuple[str, str]]
-) -> c.ConfirmPage:
-    """What a delete would do, before it is done."""
-    consequences = actions.plan_delete(view.get_session(), rows)
-    noun = view.singular.lower() if len(rows) == 1 else str(view.name).lower()
-    what = f"“{_label(view, rows[0])}”" if len(rows) == 1 else f"{len(rows):,} {noun}"
-    is_blocked = any(x.kind == "blocked" for x in consequences)
-    sentence = "Nothing has been changed yet."
-    if asked > len(rows):
-        sentence += f" {asked - len(rows):,} of the ticked rows are gone already."
-    if is_blocked:
-        sentence += " As long as other rows point here and cannot do without, it stays."
-    page = confirm_page(view, f"Delete {what}", f"Delete {what}?", rows, asked, hidden, url=url)
-    page.sentence = sentence
-    page.consequences = consequences
-    page.can_submit = bool(rows) and not is_blocked
-    page.submit_text = f"Delete {noun}" if len(rows) == 1 else f"Delete {len(rows):,} {noun}"
-    return page
-
-
 def confirm_page(
     view: Any,
     text: str,

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from admin_app import _flask_admin, chooser, forms
+from admin_app.changes.delete_plan import DeletePlan, delete_plan
 from admin_app.forms import widgets
 
 
@@ -20,6 +21,7 @@ class ModelOptions:
 
     model: Any
     mapper: orm.Mapper[Any]
+    get_session: Callable[[], Any]
 
     form_columns: Any = None
     form_extra_fields: Any = None
@@ -79,6 +81,17 @@ class ModelOptions:
     view_on_site: bool | Callable[[Any], str | None] = True
     """Whether pages of a row lead to its place on the public site, which the model's
     `get_absolute_url` tells; or a method that takes the row and tells it."""
+
+    delete_template = "admin/model/delete.html"
+    """The page that shows what a delete would do, and asks."""
+
+    def get_delete_plan(self, rows: Sequence[Any]) -> DeletePlan:
+        """What deleting ``rows`` would do, for the page that asks and for the delete itself.
+
+        Override it to look less far (``limit``), or to let what blocks pass.
+        """
+        identities = [sa.inspect(row).identity for row in rows]
+        return delete_plan(self.get_session(), self.mapper, identities)
 
     def get_visible_columns(self) -> list[tuple[str, str]]:
         """The columns that the list has for whom it is shown to, as pairs of name and label."""

@@ -36,6 +36,7 @@ from admin_app import (
     columns,
     conflicts,
     database,
+    deleting,
     export_routes,
     exports,
     filter_pages,
@@ -236,7 +237,7 @@ class ModelView(
 
     def _run_view(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
         # Flask-Admin calls a view again after any TypeError, and so loses what raised it.
-        return review.run(self, lambda: fn(self, *args, **kwargs))
+        return saving.attempts(self, lambda: review.run(self, lambda: fn(self, *args, **kwargs)))
 
     def allows(self, what: str) -> bool:
         """Whether options, mapping and policy together allow ``what``."""
@@ -654,12 +655,14 @@ class ModelView(
         if (answered := self._begin()) is not None:
             return answered
         text, model = self._requested("delete")
+        place = (self.get_url(".delete_view"), [("id", text)])
         if request.method == "GET":
-            url = self.get_url(".delete_view")
-            return bulk.confirm_delete(self, [model], 1, url, [("id", text)])
+            return deleting.ask(self, [model], 1, *place)
         answer = self._answer(model, "deleted")
         if self.delete_model(model) or saving.is_answered():
             return saving.response(lambda: answer)
+        if deleting.was_blocked():
+            return deleting.ask(self, [model], 1, *place)
         return redirect(self.url_for("delete", id=text, url=self._return_url()))
 
     @expose("/action/", methods=("POST",))
@@ -788,6 +791,7 @@ class ModelView(
 
         def write(change_set: changes.ChangeSet) -> None:
             self.on_model_delete(model)
+            deleting.check(self, change_set, [model])
             change_set.delete(model)
 
         if not saving.save(self, None, write, "delete", model, lambda: answer):

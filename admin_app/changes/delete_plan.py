@@ -156,12 +156,16 @@ class _Walk:
         if isinstance(rows, sa.Select):
             yield rows.order_by(None)
             return
-        keys = [getattr(self.mapper.class_, k) for k in inspection.identity_keys(self.mapper)]
+        table = row_table(self.mapper)
+        keys = [_in_table(self.mapper, k, table) for k in inspection.identity_keys(self.mapper)]
+        # A class with a table of its own is else read from the union with others.
+        is_own = self.mapper.concrete or inspection.is_union(self.mapper)
+        whole = table if is_own else self.mapper.persist_selectable
         for portion in _portions(rows):
             within = keys[0].in_([i[0] for i in portion])
             if len(keys) > 1:
                 within = sa.tuple_(*keys).in_([tuple(i) for i in portion])
-            yield sa.select(self.mapper.class_).where(within, *inspection.own_rows(self.mapper))
+            yield sa.select(*keys).select_from(whole).where(within)
 
     def follow_mapping(self, level: Mapping[orm.Mapper[Any], list[Key]]) -> None:
         """Find what the unit of work deletes, unlinks and empties along with the rows of a level.
@@ -562,7 +566,15 @@ def _read(
 
 def _discriminator(mapper: orm.Mapper[Any]) -> list[sa.ColumnElement[Any]]:
     kind: Any = mapper.polymorphic_on
-    return [sa.null()] if kind is None else [kind]
+    if kind is None or mapper.concrete or inspection.is_union(mapper):
+        return [sa.null()]
+    return [kind]
+
+
+def _in_table(mapper: orm.Mapper[Any], key: str, table: sa.Table) -> sa.ColumnElement[Any]:
+    """The column of an attribute, the one in ``table`` where there are several."""
+    columns = mapper.column_attrs[key].columns
+    return next((c for c in columns if c.table is table), columns[0])
 
 
 def _class_of(mapper: orm.Mapper[Any], kind: Any) -> orm.Mapper[Any]:
