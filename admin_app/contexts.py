@@ -425,6 +425,8 @@ class FacetPanel:
     title: str
     empty_message: str = ""
     """What stands there without boxes."""
+    empty_message: str = ""
+    """What stands there without boxes."""
 
 
 @dataclass(slots=True)

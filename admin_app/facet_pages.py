@@ -45,7 +45,12 @@ def panel(
     found = facets.found(listing, view.get_session(), state, names, state.facets or ())
     link = _Link(view, state, arguments, is_open=not for_script)
     boxes = [_box(view, facet, state, link) for facet in found if _tells(facet)]
-    return c.FacetPanel(boxes, str(view.name))
+    has_rows = not found or any(value.count for facet in found for value in facet.values)
+    title = str(view.name)
+    words = "Nothing to choose from: all rows are alike in what can be counted."
+    return c.FacetPanel(
+        boxes, title, words if has_rows else f"There are no {title.lower()} to count."
+    )
 
 
 def _tells(facet: facets.Facet) -> bool:

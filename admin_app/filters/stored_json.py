@@ -78,6 +78,16 @@ def _parts(element: Any, compiler: Any, kw: Any) -> list[str]:
     return [compiler.process(clause, **kw) for clause in element.clauses]
 
 
+def _valid(column: str) -> str:
+    """``column`` in SQLite where it holds JSON, else NULL."""
+    return f"CASE WHEN json_valid({column}) THEN {column} END"
+
+
+def _at(column: str, array: str) -> str:
+    """What stands at a place in PostgreSQL."""
+    return f"(CAST({column} AS JSONB) #> CAST({array} AS TEXT[]))"
+
+
 def _any_item(items: str, condition: str) -> str:
     # Both are made of what the compiler wrote; values are bound.
     return f"EXISTS (SELECT 1 FROM {items} WHERE {condition})"  # noqa: S608
@@ -86,11 +96,9 @@ def _any_item(items: str, condition: str) -> str:
 @compiles(JsonText)
 def _json_text(element: Any, compiler: Any, **kw: Any) -> str:
     column, _, path = _parts(element, compiler, kw)
-    valid = f"CASE WHEN json_valid({column}) THEN {column} END"
-    return (
-        f"CASE json_type({valid}, {path}) WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'"
-        f" ELSE CAST(json_extract({valid}, {path}) AS TEXT) END"
-    )
+    place = f"{_valid(column)}, {path}"
+    words = "WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'"
+    return f"CASE json_type({place}) {words} ELSE CAST(json_extract({place}) AS TEXT) END"
 
 
 @compiles(JsonText, "postgresql")
@@ -102,17 +110,14 @@ def _json_text_postgresql(element: Any, compiler: Any, **kw: Any) -> str:
 @compiles(JsonNumber)
 def _json_number(element: Any, compiler: Any, **kw: Any) -> str:
     column, _, path = _parts(element, compiler, kw)
-    valid = f"CASE WHEN json_valid({column}) THEN {column} END"
-    return (
-        f"CASE WHEN json_type({valid}, {path}) IN ('integer', 'real')"
-        f" THEN json_extract({valid}, {path}) END"
-    )
+    place = f"{_valid(column)}, {path}"
+    return f"CASE WHEN json_type({place}) IN ('integer', 'real') THEN json_extract({place}) END"
 
 
 @compiles(JsonNumber, "postgresql")
 def _json_number_postgresql(element: Any, compiler: Any, **kw: Any) -> str:
     column, array, _ = _parts(element, compiler, kw)
-    at = f"(CAST({column} AS JSONB) #> CAST({array} AS TEXT[]))"
+    at = _at(column, array)
     text = f"({at} #>> '{{}}')"
     return f"CASE WHEN jsonb_typeof({at}) = 'number' THEN CAST({text} AS NUMERIC) END"
 
@@ -120,15 +125,15 @@ def _json_number_postgresql(element: Any, compiler: Any, **kw: Any) -> str:
 @compiles(JsonHas)
 def _json_has(element: Any, compiler: Any, **kw: Any) -> str:
     column, value, _, path = _parts(element, compiler, kw)
-    valid = f"CASE WHEN json_valid({column}) THEN {column} END"
-    array = f"CASE json_type({valid}, {path}) WHEN 'array' THEN json_extract({valid}, {path}) END"
+    place = f"{_valid(column)}, {path}"
+    array = f"CASE json_type({place}) WHEN 'array' THEN json_extract({place}) END"
     return _any_item(f"json_each({array}) AS e", f"CAST(e.value AS TEXT) = {value}")
 
 
 @compiles(JsonHas, "postgresql")
 def _json_has_postgresql(element: Any, compiler: Any, **kw: Any) -> str:
     column, value, array, _ = _parts(element, compiler, kw)
-    at = f"(CAST({column} AS JSONB) #> CAST({array} AS TEXT[]))"
+    at = _at(column, array)
     items = f"CASE WHEN jsonb_typeof({at}) = 'array' THEN {at} END"
     return _any_item(f"jsonb_array_elements_text({items}) AS e(item)", f"e.item = {value}")
 
@@ -136,8 +141,7 @@ def _json_has_postgresql(element: Any, compiler: Any, **kw: Any) -> str:
 @compiles(ArrayHas)
 def _array_has(element: Any, compiler: Any, **kw: Any) -> str:
     column, value = _parts(element, compiler, kw)
-    valid = f"CASE WHEN json_valid({column}) THEN {column} END"
-    return _any_item(f"json_each({valid}) AS e", f"e.value = {value}")
+    return _any_item(f"json_each({_valid(column)}) AS e", f"e.value = {value}")
 
 
 @compiles(ArrayHas, "postgresql")

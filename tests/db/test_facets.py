@@ -386,3 +386,10 @@ def test_the_range_of_a_drilled_period_is_bounded(site, statements):
     assert len(seen) == 1
     assert "recorded_at >=" in seen[0]
     assert "recorded_at <" in seen[0]
+
+
+def test_facets_of_no_rows_say_that_there_are_none(site):
+    page = site.client.get("/admin/order/?facets=1&search=nobodyhasthis").text
+    assert "There are no orders to count." in page
+    one = site.client.get("/admin/tag/?facets=1&id__is=1").text
+    assert "all rows are alike in what can be counted" in one
