@@ -10,6 +10,7 @@ The tree, with the HTTP status that the web layer answers:
     ├── OutOfTime          503  a reading that was stopped by its time budget; what needed it
     │                           mostly says so in its own place
     └── WriteRefused            a write that was rolled back; carries the sentences to show
+        ├── Contended           a deadlock, or transactions that no order explains
         └── Overtaken           somebody else changed or deleted the same row at the same moment
 
 A message is a sentence for whoever has to act on it: the operator for the last four, the
@@ -67,6 +68,10 @@ class WriteRefused(AdminError):
     def __init__(self, message: str, fields: Mapping[str, list[str]] | None = None) -> None:
         super().__init__(message)
         self.fields: dict[str, list[str]] = dict(fields or {})
+
+
+class Contended(WriteRefused):
+    """Two transactions stood in each other's way; done once more, the write may well succeed."""
 
 
 class Overtaken(WriteRefused):

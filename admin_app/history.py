@@ -188,6 +188,7 @@ class HistoryView(ModelView):
                 change_set.about["model"] = model
                 count = undoing.apply(change_set, steps, chosen, self.counters())
         except WriteRefused as refusal:
+            saving.try_again(refusal)
             flask.flash(f"Nothing was undone. {refusal.sentence}", "error")
             return redirect(flask.url_for(f"{self.endpoint}.undo_view", id=number), 303)
         done = change_set.id

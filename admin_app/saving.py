@@ -10,7 +10,9 @@ import contextlib
 import hashlib
 import json
 import logging
+import random
 import secrets
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -26,7 +28,7 @@ from werkzeug.utils import redirect
 
 from admin_app import changes, constraints, inspection, pages
 from admin_app import contexts as c
-from admin_app.errors import Overtaken, WriteRefused
+from admin_app.errors import Contended, Overtaken, WriteRefused
 from admin_app.listing import Listing
 
 log = logging.getLogger(__name__)
@@ -82,6 +84,56 @@ def is_answered() -> bool:
 def is_refused() -> bool:
     """Whether this request has been told already what the database or its rules object to."""
     return "admin_refused" in g
+
+
+class TryAgain(BaseException):
+    """Ends a request that is to be answered anew; no Exception, as hosts catch these."""
+
+
+ATTEMPTS = 3
+"""How often a request is answered before it is told that others stand in its way."""
+
+_OF_THE_REQUEST = {"admin_principal", "admin_account", "admin_request_id", "admin_csp_nonce"}
+
+
+def attempts(view: Any, route: Callable[[], Any]) -> Any:
+    """Answer with ``route``, and do so anew where the database has chosen it to give way.
+
+    A deadlock, or transactions that no order explains, roll back everything: rows are read again,
+    the form is filled again, and hooks that run within the transaction run again.
+    """
+    if request.method != "POST" or "admin_attempts" in g:
+        return route()
+    messages = list(flask.session.get("_flashes", ()))
+    for left in reversed(range(ATTEMPTS)):
+        g.admin_attempts = left
+        try:
+            return route()
+        except TryAgain:
+            pass
+        except sa.exc.DBAPIError as error:
+            if not left or not isinstance(changes.explain(error, None), Contended):
+                raise
+        _begin_anew(view, messages)
+    raise AssertionError("the last attempt has no other after it")
+
+
+def try_again(refusal: WriteRefused) -> None:
+    """Answer the request from its beginning, where ``refusal`` is one that others have caused."""
+    if isinstance(refusal, Contended) and g.get("admin_attempts", 0) > 0:
+        raise TryAgain from refusal
+
+
+def _begin_anew(view: Any, messages: list[Any]) -> None:
+    view.get_session().rollback()
+    if messages or "_flashes" in flask.session:
+        flask.session["_flashes"] = messages
+    for name in [n for n in g if n.startswith("admin_") and n not in _OF_THE_REQUEST]:
+        g.pop(name)
+    for file in request.files.values():
+        file.stream.seek(0)
+    # Two that have met once would meet again if both came back at once.
+    time.sleep(random.uniform(0, 0.05))  # noqa: S311 - no secret
 
 
 def may_try_again(times: int) -> None:
@@ -243,6 +295,7 @@ def save(
         g.admin_answer = saved.answer
         return False
     except WriteRefused as refusal:
+        try_again(refusal)
         if isinstance(refusal, Overtaken) and g.get("admin_tries", 0) > 0:
             g.admin_overtaken = True
         else:

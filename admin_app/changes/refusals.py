@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc, orm
 
 from admin_app import constraints, inspection
-from admin_app.errors import Overtaken, WriteRefused
+from admin_app.errors import Contended, Overtaken, WriteRefused
 
 
 def explain(error: Exception, mapper: orm.Mapper[Any] | None) -> WriteRefused | None:
@@ -48,6 +48,11 @@ def explain(error: Exception, mapper: orm.Mapper[Any] | None) -> WriteRefused | 
     return None
 
 
+def _mysql_code(error: exc.DBAPIError) -> Any:
+    is_mysql = "mysql" in type(error.orig).__module__.lower()
+    return error.orig.args[0] if is_mysql and error.orig is not None and error.orig.args else None
+
+
 def _first_line(error: BaseException | None) -> str:
     return str(error).strip().partition("\n")[0].removeprefix("ERROR:").strip().rstrip(".")
 
@@ -55,8 +60,11 @@ def _first_line(error: BaseException | None) -> str:
 def _explain_operation(error: exc.DBAPIError) -> WriteRefused | None:
     code = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None)
     text = str(error.orig).lower()
-    if code in ("55P03", "40P01", "40001") or "database is locked" in text:
-        return WriteRefused("Somebody else is changing the same rows just now. Try again.")
+    refused = "Somebody else is changing the same rows just now. Try again."
+    if code in ("40P01", "40001") or _mysql_code(error) == 1213:
+        return Contended(refused)
+    if code == "55P03" or "database is locked" in text:
+        return WriteRefused(refused)
     if code == "57014":
         return WriteRefused("The database took too long and stopped. Nothing was saved.")
     if code == "25006" or "readonly database" in text:
