@@ -154,9 +154,16 @@ def display_of(view: Any, name: str) -> Display | None:
     return known[name]
 
 
+def _own_display(view: Any, name: str) -> Display | None:
+    known: dict[str, Display | None] = vars(view).setdefault("_own_displays", {})
+    if name not in known:
+        known[name] = columns.display_of(inspect.getattr_static(type(view), name, None))
+    return known[name]
+
+
 def formatter(view: Any, name: str) -> Callable[..., Any] | None:
     """The method of the view that makes the column ``name``, as a column formatter."""
-    display = columns.display_of(inspect.getattr_static(type(view), name, None))
+    display = _own_display(view, name)
     if display is None:
         return None
     method = getattr(view, name)
