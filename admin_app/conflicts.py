@@ -369,7 +369,7 @@ def _own_values(one: Any) -> list[str]:
 
 
 def _who(view: Any, change: Change | None) -> str | None:
-    if change is None or not change.actor:
+    if change is None or not change.actor or view.admin.is_open:
         return None
     principal = view.principal()
     is_own = principal is not None and principal.id == change.actor_id

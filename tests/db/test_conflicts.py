@@ -507,3 +507,10 @@ def test_a_review_of_a_stale_form_asks_first(site, desk):
     mine.save(409, name="Mine", _review="1")
     mine.choose("yours", code=200, _review="1")
     assert ship(site)["name"] == "Theirs"
+
+
+def test_nobody_is_named_where_everybody_is_the_same(sqlite_url, controls):
+    site = filled(sqlite_url, history=True)
+    mine = Desk(site, controls)
+    site.client.post(mine.url, data={"log": "Storm."})
+    assert "Somebody else changed “Log” meanwhile." in mine.save(name="Mine").told
