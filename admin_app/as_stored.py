@@ -49,8 +49,8 @@ def tolerate(engine: sa.Engine, mapper: orm.Mapper[Any]) -> None:
     tolerated = _tolerated.setdefault(engine, weakref.WeakSet())
     if mapper in tolerated:
         return
-    if engine.driver == "psycopg2" and not event.contains(engine, "checkout", _reopen_psycopg2):
-        event.listen(engine, "checkout", _reopen_psycopg2)
+    if engine.driver in OPENERS and not event.contains(engine, "checkout", _reopen):
+        event.listen(engine, "checkout", _reopen)
     for each in {mapper, *mapper.registry.mappers}.difference(tolerated):
         tolerated.add(each)
         for column in each.columns:
@@ -177,10 +177,10 @@ def _written(value: Any) -> str:
         return str(value)
 
 
-# psycopg2, which reads dates and JSON before any type of SQLAlchemy does
+# Drivers of PostgreSQL, which read dates and JSON before any type of SQLAlchemy does
 
 
-def open_psycopg2(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+def _open_psycopg2(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
     """Make a connection of psycopg2 hand over everything."""
     from psycopg2 import extensions  # type: ignore[import-untyped]
 
@@ -190,7 +190,7 @@ def open_psycopg2(connection: DBAPIConnection, record: ConnectionPoolEntry) -> N
         (extensions.PYDATETIME, extensions.PYDATETIMEARRAY, "-?infinity"),
         (extensions.PYDATETIMETZ, extensions.PYDATETIMETZARRAY, "-?infinity"),
         (extensions.PYTIME, extensions.PYTIMEARRAY, "24:"),
-        (extensions.PYINTERVAL, extensions.PYINTERVALARRAY, r"-?infinity|.*\b(mon|year)"),
+        (extensions.PYINTERVAL, extensions.PYINTERVALARRAY, _INTERVAL),
     )
     for cast, of_array, other in others:
         read = extensions.new_type(cast.values, cast.name, _or_text(cast, re.compile(other)))
@@ -206,6 +206,7 @@ def open_psycopg2(connection: DBAPIConnection, record: ConnectionPoolEntry) -> N
         extensions.register_type(several, connection)
 
 
+_INTERVAL = r"-?infinity|.*\b(mon|year)"
 _JSON, _JSONB = 114, 3802
 _ARRAYS = {_JSON: 199, _JSONB: 3807}
 
@@ -224,9 +225,53 @@ def _or_text(cast: Callable[..., Any], other: re.Pattern[str] | None = None) -> 
     return read
 
 
-def _reopen_psycopg2(
-    connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: PoolProxiedConnection
-) -> None:
+def _open_psycopg(connection: Any, record: ConnectionPoolEntry) -> None:
+    """Make a connection of psycopg 3 hand over everything."""
+    from psycopg.pq import Format  # type: ignore[import-not-found]
+    from psycopg.types import datetime  # type: ignore[import-not-found]
+
+    others = (
+        ("date", datetime.DateLoader, "-?infinity"),
+        ("timestamp", datetime.TimestampLoader, "-?infinity"),
+        ("timestamptz", datetime.TimestamptzLoader, "-?infinity"),
+        ("time", datetime.TimeLoader, "24:"),
+        ("timetz", datetime.TimetzLoader, "24:"),
+        ("interval", datetime.IntervalLoader, _INTERVAL),
+    )
+    adapters = connection.adapters
+    for name, loader, other in others:
+        adapters.register_loader(name, _or_text_loader(loader, re.compile(other)))
+    for number in (_JSON, _JSONB):
+        # Made by SQLAlchemy with the function of the engine that reads JSON.
+        found = adapters.get_loader(number, Format.TEXT)
+        adapters.register_loader(number, _or_text_loader(found))
+
+
+def _or_text_loader(base: Any, other: re.Pattern[str] | None = None) -> Any:
+    from psycopg import DataError  # type: ignore[import-not-found]
+
+    def cast(text: str, load: Callable[[bytes], Any]) -> Any:
+        try:
+            return load(text.encode())
+        except DataError as error:
+            raise ValueError(str(error)) from error
+
+    read = _or_text(cast, other)
+
+    class Loader(base):  # type: ignore[misc]
+        def load(self, data: Any) -> Any:
+            return read(bytes(data).decode(), super().load)
+
+    return Loader
+
+
+OPENERS = {"psycopg2": _open_psycopg2, "psycopg": _open_psycopg}
+"""By driver, what makes a new connection hand over everything; for the event "connect"."""
+
+
+def _reopen(connection: Any, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
     if not record.info.setdefault("admin_casts", False):
         record.info["admin_casts"] = True
-        open_psycopg2(connection, record)
+        OPENERS["psycopg2" if hasattr(connection, "string_types") else "psycopg"](
+            connection, record
+        )

@@ -171,13 +171,13 @@ def engine_options(url: sa.URL) -> dict[str, Any]:
 
 
 def listen(engine: sa.Engine) -> None:
-    """Make SQLite keep foreign keys and transactions, and psycopg2 hand over every date."""
+    """Make SQLite keep foreign keys and transactions, and PostgreSQL hand over every date."""
     if engine.dialect.name == "sqlite" and not event.contains(engine, "connect", _open_sqlite):
         event.listen(engine, "connect", _open_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-    open_psycopg2 = as_stored.open_psycopg2
-    if engine.driver == "psycopg2" and not event.contains(engine, "connect", open_psycopg2):
-        event.listen(engine, "connect", open_psycopg2)
+    opener = as_stored.OPENERS.get(engine.driver)
+    if opener is not None and not event.contains(engine, "connect", opener):
+        event.listen(engine, "connect", opener)
 
 
 def _open_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
