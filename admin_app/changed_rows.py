@@ -128,7 +128,8 @@ class Reader:
         if not self.may_see(table_name):
             return None
         made = made or {}
-        text = None if self._is_key_made(table_name, made) else identity_of(key)
+        is_unknown = self._is_key_made(table_name, made)
+        text = None if is_unknown else identity_of(key)
         noun, _ = self.nouns(table_name)
         link = None
         if view is not None and text is not None and kind != "delete":
@@ -136,7 +137,11 @@ class Reader:
         return c.HistoryRow(
             id=id,
             kind=KINDS[kind],
-            text=f"{noun} {text}" if text is not None else noun,
+            text=f"New {noun.lower()}"
+            if is_unknown
+            else noun
+            if text is None
+            else f"{noun} {text}",
             url=link,
             columns=list(self._columns(table_name, kind, old or {}, new or {}, made)),
             state=state,

@@ -289,8 +289,10 @@ def _page(view: Any, review: Review) -> c.ReviewPage:
     is_changed = review.expected is not None
     if is_changed:
         heading = "It would now do something else"
-        sentence = "Nothing has been changed: since you looked, what it would do is another."
-        sentence += f" It would now {what}." if what else " It would now change nothing you see."
+        sentence = (
+            "Nothing has been changed. Since you looked, somebody has changed what it is about."
+        )
+        sentence += f" Now it would {what}." if what else " Now it would change nothing you see."
     else:
         heading = f"This will {what}" if what else "This changes nothing"
         sentence = "Nothing has been changed yet. It was tried in the database and taken back."
