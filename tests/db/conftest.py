@@ -113,9 +113,105 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture
-def site(fleet_url: str) -> Site:
-    """Every model of the sample, seeded, without options and without sign-in."""
+def own_site(fleet_url: str) -> Site:
+    """As ``site``, for a test that registers more views or changes the application."""
     return Site(fleet_url).register_all()
+
+
+class _Sample:
+    """The sample on one engine, kept from test to test as long as none has changed it."""
+
+    def __init__(self, made: Site, renew: Callable[[], None]) -> None:
+        self.site = made
+        self.is_written = False
+        self._renew = renew
+        self._state = self._application()
+        sa.event.listen(made.engine, "before_cursor_execute", self._note)
+
+    def _note(self, connection, cursor, statement, parameters, context, executemany) -> None:
+        self.is_written |= statement.split(None, 1)[0].upper() not in _HARMLESS
+
+    def _application(self) -> tuple[Any, ...]:
+        admin, app = self.site.admin, self.site.app
+        views = [[*vars(v).items()] for v in admin.views_by_model.values()]
+        return (
+            len(admin._views),
+            admin.policy,
+            admin.sign_in,
+            app.session_interface,
+            dict(app.config),
+            [{n: v for n, v in items if not n.startswith("_")} for items in views],
+        )
+
+    def restore(self) -> bool:
+        """Bring the rows back; whether the application is as it was, too."""
+        if self.is_written:
+            self.site.engine.dispose()
+            self._renew()
+            self.is_written = False
+        return self._application() == self._state
+
+
+_HARMLESS = {"SELECT", "SHOW", "SET", "PRAGMA", "EXPLAIN", "SAVEPOINT", "RELEASE", "ROLLBACK"}
+
+
+@pytest.fixture(scope="session")
+def _samples() -> Iterator[dict[str, _Sample]]:
+    samples: dict[str, _Sample] = {}
+    yield samples
+    for sample in samples.values():
+        sample.site.engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def site(
+    request: pytest.FixtureRequest,
+    _samples: dict[str, _Sample],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Site]:
+    """Every model of the sample, seeded, without options and without sign-in."""
+    sample = _samples.get(request.param)
+    if sample is None:
+        made = request.getfixturevalue(f"_sample_{request.param}")
+        sample = _samples[request.param] = made()
+    yield sample.site
+    if not sample.restore():
+        del _samples[request.param]
+
+
+@pytest.fixture(scope="session")
+def _sample_sqlite(
+    seeded_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], _Sample]:
+    path = tmp_path_factory.mktemp("sample") / "fleet.db"
+
+    def renew() -> None:
+        for leftover in path.parent.iterdir():
+            leftover.unlink()
+        shutil.copy(seeded_sqlite, path)
+
+    def make() -> _Sample:
+        renew()
+        return _Sample(Site(f"sqlite:///{path}").register_all(), renew)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def _sample_postgresql(
+    postgresql_server: sa.Engine, seeded_postgresql: str
+) -> Callable[[], _Sample]:
+    def renew() -> None:
+        with postgresql_server.connect() as connection:
+            connection.exec_driver_sql("DROP DATABASE IF EXISTS sample WITH (FORCE)")
+            connection.exec_driver_sql(f"CREATE DATABASE sample TEMPLATE {seeded_postgresql}")
+
+    def make() -> _Sample:
+        renew()
+        url = postgresql_server.url.set(database="sample").render_as_string(hide_password=False)
+        return _Sample(Site(url).register_all(), renew)
+
+    return make
 
 
 @pytest.fixture(

@@ -87,12 +87,12 @@ def test_secrets_and_pickles_stay_where_they_are(make_site):
     assert exported[1] == ["1", "a", "••••••", "(binary)"]
 
 
-def test_an_export_is_whole_on_a_real_server(site):
+def test_an_export_is_whole_on_a_real_server(own_site):
     class Exported(ModelView):
         can_export = True
 
-    site.admin.register(Order, Exported, endpoint="exported")
-    server = make_server("127.0.0.1", 0, site.app, threaded=True)
+    own_site.admin.register(Order, Exported, endpoint="exported")
+    server = make_server("127.0.0.1", 0, own_site.app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -106,24 +106,26 @@ def test_an_export_is_whole_on_a_real_server(site):
     assert len(exported) == 121
 
 
-def test_a_file_has_the_columns_that_the_visitor_chose_in_his_order(site):
-    found = export(site, "columns=items,customer.name,number:90,customer&sort=number&page=3")
-    with site.session() as session:
+def test_a_file_has_the_columns_that_the_visitor_chose_in_his_order(own_site):
+    found = export(own_site, "columns=items,customer.name,number:90,customer&sort=number&page=3")
+    with own_site.session() as session:
         first = session.scalars(sa.select(Order).order_by(Order.number)).first()
         wanted = [str(len(first.items)), first.customer.name, first.number, str(first.customer)]
     assert found[0] == ["Items", "Customer name", "Number", "Customer"]
     assert found[1] == wanted
     assert len(found) == 121
-    grouped = export(site, "group=status&columns=status,number&totals=freight:sum")
+    grouped = export(own_site, "group=status&columns=status,number&totals=freight:sum")
     assert len(grouped) == 121
     states = [row[0] for row in grouped[1:]]
     assert len(list(itertools.groupby(states))) == len(set(states))
 
 
-def test_a_file_costs_the_same_statements_whatever_its_rows(site, statements):
+def test_a_file_costs_the_same_statements_whatever_its_rows(own_site, statements):
     def cost(query: str) -> int:
-        with statements(site.engine) as seen:
-            found = export(site, f"columns=parent,parent.parent,children,name&{query}", Category)
+        with statements(own_site.engine) as seen:
+            found = export(
+                own_site, f"columns=parent,parent.parent,children,name&{query}", Category
+            )
         assert len(found) > 1
         return len(seen)
 
@@ -131,15 +133,15 @@ def test_a_file_costs_the_same_statements_whatever_its_rows(site, statements):
     assert cost("") == cost("parent__filled=1&sort=-id") == 2
 
 
-def test_a_collection_that_the_host_names_for_the_file_is_told_by_its_members(site, statements):
+def test_a_collection_that_the_host_names_for_the_file_is_told_by_its_members(own_site, statements):
     names = {"column_export_list": ["name", "tags"]}
-    with site.session() as session:
+    with own_site.session() as session:
         tagged = sa.select(Product).where(Product.tags.any()).order_by(Product.name)
         first = session.scalars(tagged).first()
         wanted = {first.name: ", ".join(tag.name for tag in first.tags)}
-    export(site, "", Product, **names)
-    with statements(site.engine) as seen:
-        found = export(site, "columns=id,category", Product, **names)
+    export(own_site, "", Product, **names)
+    with statements(own_site.engine) as seen:
+        found = export(own_site, "columns=id,category", Product, **names)
     assert found[0] == ["Name", "Tags"]
     assert wanted.items() <= dict(found[1:]).items()
     assert sum("SELECT" in statement for statement in seen) == 2

@@ -131,12 +131,12 @@ def test_only_related_rows_in_use_are_offered(site):
     assert "Nobody Ordered" not in panel(site, "/admin/order/?facets=customer")
 
 
-def test_labels_of_related_rows_come_in_one_statement(site, statements):
-    site.admin.register(Order, View, endpoint="by_customer")
-    with statements(site.engine) as plain:
-        site.client.get("/admin/by_customer/")
-    with statements(site.engine) as seen:
-        assert site.client.get("/admin/by_customer/?facets=1").status_code == 200
+def test_labels_of_related_rows_come_in_one_statement(own_site, statements):
+    own_site.admin.register(Order, View, endpoint="by_customer")
+    with statements(own_site.engine) as plain:
+        own_site.client.get("/admin/by_customer/")
+    with statements(own_site.engine) as seen:
+        assert own_site.client.get("/admin/by_customer/?facets=1").status_code == 200
     assert len(seen) - len(plain) <= 2
 
 
@@ -159,24 +159,24 @@ def test_more_values_are_a_click_away(site):
     assert ">Fewer" in long
 
 
-def test_options_name_the_facets_and_their_order(site):
+def test_options_name_the_facets_and_their_order(own_site):
     class Named(ModelView):
         column_facets = ("tags", "category.parent", "nonsense", "attributes", "category.name")
 
-    site.admin.register(Product, Named, endpoint="named")
-    assert list(boxes(site, "/admin/named/?facets=1")) == [
+    own_site.admin.register(Product, Named, endpoint="named")
+    assert list(boxes(own_site, "/admin/named/?facets=1")) == [
         "tags",
         "category.parent",
         "category.name",
     ]
 
 
-def test_an_empty_option_takes_the_facets_away(site):
+def test_an_empty_option_takes_the_facets_away(own_site):
     class Without(ModelView):
         column_facets = ()
 
-    site.admin.register(Product, Without, endpoint="without")
-    text = site.client.get("/admin/without/?facets=1").text
+    own_site.admin.register(Product, Without, endpoint="without")
+    text = own_site.client.get("/admin/without/?facets=1").text
     assert "data-facet=" not in text
     assert ">Facets<" not in text
 
@@ -338,13 +338,13 @@ def test_keys_of_several_columns_and_decorated_texts_make_facets(make_site):
     assert choices(found["word"])["ab"][2] == "22"
 
 
-def test_a_facet_that_the_list_may_not_be_filtered_by_is_left_out(site):
+def test_a_facet_that_the_list_may_not_be_filtered_by_is_left_out(own_site):
     class Named(ModelView):
         column_filters = ("price", "category.name")
         column_facets = ("category.name", "category.parent", "is_sold")
 
-    site.admin.register(Product, Named, endpoint="narrow")
-    assert list(boxes(site, "/admin/narrow/?facets=1")) == ["category.name", "is_sold"]
+    own_site.admin.register(Product, Named, endpoint="narrow")
+    assert list(boxes(own_site, "/admin/narrow/?facets=1")) == ["category.name", "is_sold"]
 
 
 def test_bad_names_and_values_are_no_errors(site):

@@ -77,12 +77,12 @@ def test_an_order_that_means_nothing_is_set_aside(site, sort):
     assert response.status_code == 200
 
 
-def test_a_list_without_sortable_columns_offers_no_order(site):
+def test_a_list_without_sortable_columns_offers_no_order(own_site):
     class Fixed(ModelView):
         column_sortable_list = ()
 
-    site.admin.register(Driver, Fixed, endpoint="fixed")
-    page = site.client.get("/admin/fixed/").text
+    own_site.admin.register(Driver, Fixed, endpoint="fixed")
+    page = own_site.client.get("/admin/fixed/").text
     assert "data-sort-add" not in page
     assert "order-panel" not in page
 

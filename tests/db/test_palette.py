@@ -74,7 +74,7 @@ def test_no_other_text_makes_it_fail(site, text):
     assert site.client.get("/admin/search/", query_string={"q": text[:5_000]}).status_code == 200
 
 
-def test_only_what_the_policy_lets_through_is_found(site, patient):
+def test_only_what_the_policy_lets_through_is_found(own_site, patient):
     class Narrow(Policy):
         def may(self, principal, action, model=None, column=None):
             is_known = model in (None, Order) and action == "view"
@@ -83,11 +83,11 @@ def test_only_what_the_policy_lets_through_is_found(site, patient):
         def rows(self, principal, action, model):
             return Order.id < 3 if model is Order else None
 
-    site.admin.policy = Narrow()
-    groups, _ = asked(site, "o")
+    own_site.admin.policy = Narrow()
+    groups, _ = asked(own_site, "o")
     assert set(groups) == {"pages"}
     assert texts(groups["pages"]) == ["Orders"]
-    groups, _ = asked(site, "00000")
+    groups, _ = asked(own_site, "00000")
     assert set(groups) == {"order"}
     assert len(groups["order"]["items"]) == 2
 

@@ -84,13 +84,13 @@ def test_no_route_lets_a_stranger_in(guarded):
     assert seen > 100
 
 
-def test_no_route_lets_somebody_in_whom_the_policy_does_not_know(fleet_url, site):
-    site.admin.add_view(OwnPage(name="Own", endpoint="own"))
-    site.admin.sign_in = Visitor(GUEST)
-    for endpoint, method, url in routes(site.app):
+def test_no_route_lets_somebody_in_whom_the_policy_does_not_know(fleet_url, own_site):
+    own_site.admin.add_view(OwnPage(name="Own", endpoint="own"))
+    own_site.admin.sign_in = Visitor(GUEST)
+    for endpoint, method, url in routes(own_site.app):
         if endpoint in PUBLIC or endpoint.endswith(".static"):
             continue
-        assert site.client.open(url, method=method).status_code == 403, (endpoint, method)
+        assert own_site.client.open(url, method=method).status_code == 403, (endpoint, method)
 
 
 def test_an_unknown_path_sends_a_stranger_to_sign_in(guarded):
@@ -117,9 +117,9 @@ class Narrow(Policy):
 
 
 @pytest.fixture
-def narrow(site):
-    site.admin.policy = Narrow()
-    return site
+def narrow(own_site):
+    own_site.admin.policy = Narrow()
+    return own_site
 
 
 def test_a_row_outside_ones_reach_is_missing_on_every_page(narrow):
@@ -162,18 +162,21 @@ class ReadOnly(Policy):
         return super().may(principal, action, model, column) and action == "view"
 
 
-def test_who_may_only_look_finds_no_way_to_write(site):
-    site.admin.policy = ReadOnly()
-    page = site.client.get(site.url(Tag)).text
+def test_who_may_only_look_finds_no_way_to_write(own_site):
+    own_site.admin.policy = ReadOnly()
+    page = own_site.client.get(own_site.url(Tag)).text
     assert "New tag" not in page
     assert 'name="rowid"' not in page or "Delete" not in page
-    assert site.client.get(site.url(Tag, "create")).status_code == 403
-    assert site.client.post(site.url(Tag, "create"), data={"name": "x"}).status_code == 403
-    assert site.client.post(f"{site.url(Tag, 'edit')}?id=1", data={"name": "x"}).status_code == 403
-    assert site.client.post(f"{site.url(Tag, 'delete')}?id=1").status_code == 403
+    assert own_site.client.get(own_site.url(Tag, "create")).status_code == 403
+    assert own_site.client.post(own_site.url(Tag, "create"), data={"name": "x"}).status_code == 403
+    assert (
+        own_site.client.post(f"{own_site.url(Tag, 'edit')}?id=1", data={"name": "x"}).status_code
+        == 403
+    )
+    assert own_site.client.post(f"{own_site.url(Tag, 'delete')}?id=1").status_code == 403
     data = {"action": "delete", "rowid": ["1"], "confirmed": "1"}
-    assert site.client.post(site.url(Tag, "action"), data=data).status_code == 403
-    with site.session() as session:
+    assert own_site.client.post(own_site.url(Tag, "action"), data=data).status_code == 403
+    with own_site.session() as session:
         assert session.scalar(sa.select(Tag).filter_by(name="x")) is None
 
 
@@ -181,12 +184,12 @@ UNSAFE = ["/admin/tag/new/", "/admin/tag/delete/?id=1", "/admin/tag/action/", "/
 
 
 @pytest.mark.parametrize("url", UNSAFE)
-def test_every_unsafe_request_without_a_token_is_refused_in_a_sentence(site, url):
-    site.app.config["WTF_CSRF_ENABLED"] = True
-    response = site.client.post(url, data={"name": "forged"})
+def test_every_unsafe_request_without_a_token_is_refused_in_a_sentence(own_site, url):
+    own_site.app.config["WTF_CSRF_ENABLED"] = True
+    response = own_site.client.post(url, data={"name": "forged"})
     assert response.status_code == 400
     assert "Nothing was saved." in response.text
-    with site.session() as session:
+    with own_site.session() as session:
         assert session.scalar(sa.select(Tag).filter_by(name="forged")) is None
         assert session.get(Tag, 1) is not None
 
@@ -260,18 +263,18 @@ class Own(Policy):
 
 
 @pytest.mark.parametrize("page", ["create", "edit"])
-def test_a_save_that_leads_out_of_reach_is_refused_at_the_field(site, page):
-    with site.session() as session:
+def test_a_save_that_leads_out_of_reach_is_refused_at_the_field(own_site, page):
+    with own_site.session() as session:
         session.add(Tag(id=900, name="fox"))
         session.commit()
-    site.admin.policy = Own()
-    url = site.url(Tag, "create") if page == "create" else f"{site.url(Tag, 'edit')}?id=900"
-    response = site.client.post(url, data={"name": "gone"})
+    own_site.admin.policy = Own()
+    url = own_site.url(Tag, "create") if page == "create" else f"{own_site.url(Tag, 'edit')}?id=900"
+    response = own_site.client.post(url, data={"name": "gone"})
     assert response.status_code == 400
     assert "With these values the tag would be out of your reach." in response.text
     assert 'id="name-error"' in response.text
-    assert site.client.post(url, data={"name": "ox"}).status_code == 302
-    with site.session() as session:
+    assert own_site.client.post(url, data={"name": "ox"}).status_code == 302
+    with own_site.session() as session:
         assert session.scalar(sa.select(Tag).filter_by(name="gone")) is None
 
 

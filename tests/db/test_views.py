@@ -43,19 +43,19 @@ def test_saving_an_untouched_form_writes_nothing(site, model, controls, statemen
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_list_costs_at_most_four_statements(site, model, statements):
-    with statements(site.engine) as seen:
-        assert site.client.get(site.url(model)).status_code == 200
+def test_a_list_costs_at_most_four_statements(own_site, model, statements):
+    with statements(own_site.engine) as seen:
+        assert own_site.client.get(own_site.url(model)).status_code == 200
     assert len(seen) <= 4
 
 
-def test_a_list_of_every_attribute_costs_at_most_four_statements(site, statements):
+def test_a_list_of_every_attribute_costs_at_most_four_statements(own_site, statements):
     class Everything(ModelView):
         column_list = tuple(a.key for a in sa.inspect(Order).attrs)
 
-    site.admin.register(Order, Everything, endpoint="everything")
-    with statements(site.engine) as seen:
-        assert site.client.get("/admin/everything/").status_code == 200
+    own_site.admin.register(Order, Everything, endpoint="everything")
+    with statements(own_site.engine) as seen:
+        assert own_site.client.get("/admin/everything/").status_code == 200
     assert len(seen) <= 4
 
 
@@ -204,7 +204,7 @@ def test_a_bulk_delete_that_the_database_refuses_deletes_nothing(site):
 def test_a_delete_names_what_it_takes_along_and_what_blocks_it(site):
     response = site.client.get(f"{site.url(Customer, 'delete')}?id={first(site, Customer)}")
     assert "(by customer)" in response.text
-    assert "cannot be deleted as long as other rows stand in the way" in response.text
+    assert "stand in the way" in response.text
 
 
 def test_a_search_takes_percent_and_underscore_literally(site):
@@ -288,33 +288,33 @@ def test_a_field_that_was_not_sent_keeps_its_members(site):
         assert {t.id for t in session.get(product, id_).tags} == before
 
 
-def test_a_hook_that_objects_rolls_back_and_is_heard(site):
+def test_a_hook_that_objects_rolls_back_and_is_heard(own_site):
     import wtforms
 
     class Strict(ModelView):
         def on_model_change(self, form, model, is_created):
             raise wtforms.ValidationError("Not on a Sunday.")
 
-    site.admin.register(Tag, Strict, endpoint="strict")
-    response = site.client.post("/admin/strict/new/", data={"name": "sunday"})
+    own_site.admin.register(Tag, Strict, endpoint="strict")
+    response = own_site.client.post("/admin/strict/new/", data={"name": "sunday"})
     assert "Not on a Sunday." in response.text
-    with site.session() as session:
+    with own_site.session() as session:
         assert session.scalar(sa.select(Tag).filter_by(name="sunday")) is None
 
 
-def test_a_hook_that_breaks_saves_nothing_and_keeps_what_was_typed(site):
+def test_a_hook_that_breaks_saves_nothing_and_keeps_what_was_typed(own_site):
     class Broken(ModelView):
         def on_model_change(self, form, model, is_created):
             raise TypeError("a fault of the developer")
 
-    site.admin.register(Tag, Broken, endpoint="broken")
-    response = site.client.post("/admin/broken/new/", data={"name": "kept text"})
+    own_site.admin.register(Tag, Broken, endpoint="broken")
+    response = own_site.client.post("/admin/broken/new/", data={"name": "kept text"})
     assert response.status_code == 500
     assert "kept text" in response.text
     assert "application’s own code failed" in response.text.replace("&#39;", "’")
 
 
-def test_an_action_gets_the_keys_that_were_ticked(site):
+def test_an_action_gets_the_keys_that_were_ticked(own_site):
     got: list[list[str]] = []
 
     class Acting(ModelView):
@@ -322,8 +322,8 @@ def test_an_action_gets_the_keys_that_were_ticked(site):
         def action_note(self, ids):
             got.append(list(ids))
 
-    site.admin.register(Tag, Acting, endpoint="acting")
-    response = site.client.post(
+    own_site.admin.register(Tag, Acting, endpoint="acting")
+    response = own_site.client.post(
         "/admin/acting/action/", data={"action": "note", "rowid": ["1", "2"]}
     )
     assert response.status_code == 302
@@ -335,20 +335,20 @@ def test_an_unknown_action_is_refused(site):
     assert site.client.post(site.url(Tag, "action"), data=data).status_code == 400
 
 
-def test_get_query_narrows_every_page(site):
+def test_get_query_narrows_every_page(own_site):
     class Some(ModelView):
         def get_query(self):
             return super().get_query().filter(Driver.id == 2)
 
-    site.admin.register(Driver, Some, endpoint="some")
-    page = site.client.get("/admin/some/").text
+    own_site.admin.register(Driver, Some, endpoint="some")
+    page = own_site.client.get("/admin/some/").text
     assert page.count('name="rowid"') == 1
     for path in ("details", "edit", "delete"):
-        assert site.client.get(f"/admin/some/{path}/?id=2").status_code == 200
-        assert site.client.get(f"/admin/some/{path}/?id=1").status_code == 404
+        assert own_site.client.get(f"/admin/some/{path}/?id=2").status_code == 200
+        assert own_site.client.get(f"/admin/some/{path}/?id=1").status_code == 404
     data = {"action": "delete", "rowid": ["1"], "confirmed": "1"}
-    site.client.post("/admin/some/action/", data=data)
-    with site.session() as session:
+    own_site.client.post("/admin/some/action/", data=data)
+    with own_site.session() as session:
         assert session.get(Driver, 1) is not None
 
 
@@ -503,18 +503,18 @@ def test_every_form_carries_a_token_of_its_own(site, controls):
     assert one != other
 
 
-def test_the_catalogue_is_asked_once_for_many_pages(site):
+def test_the_catalogue_is_asked_once_for_many_pages(own_site):
     asked: list[str] = []
 
     def note(connection, cursor, statement, parameters, context, executemany) -> None:
         if "pg_catalog." in statement or " pg_class " in statement or "PRAGMA main" in statement:
             asked.append(statement)
 
-    sa.event.listen(site.engine, "before_cursor_execute", note)
+    sa.event.listen(own_site.engine, "before_cursor_execute", note)
     for query in ("", "?search=a", "?sort=-freight"):
-        assert site.client.get(site.url(Order) + query).status_code == 200
+        assert own_site.client.get(own_site.url(Order) + query).status_code == 200
     first = len(asked)
     for query in ("", "?search=b", "?sort=-freight", "?sort=note"):
-        assert site.client.get(site.url(Order) + query).status_code == 200
-    sa.event.remove(site.engine, "before_cursor_execute", note)
+        assert own_site.client.get(own_site.url(Order) + query).status_code == 200
+    sa.event.remove(own_site.engine, "before_cursor_execute", note)
     assert len(asked) == first > 0
