@@ -50,9 +50,6 @@ CHOICE = "_keep-"
 AGAIN = "again"
 """The argument of a URL that names the row, gone meanwhile, that is made again."""
 
-TRIES = 3
-"""How often a save is tried in which others were quicker, where the row cannot be locked."""
-
 _LIMITS = (4_000, 200, 0)
 """Characters of a value that a form carries; of a longer one it carries a digest."""
 
@@ -181,7 +178,6 @@ def meet(view: Any, form: Any, model: Any) -> bool:
     """
     if request.method != "POST":
         return True
-    saving.may_try_again(TRIES)
     form.shown_version = _version(view, model)
     base = _sent_base(view, view.get_pk_value(model))
     if base is None:

@@ -10,8 +10,8 @@ The tree, with the HTTP status that the web layer answers:
     ├── OutOfTime          503  a reading that was stopped by its time budget; what needed it
     │                           mostly says so in its own place
     └── WriteRefused            a write that was rolled back; carries the sentences to show
-        ├── Contended           a deadlock, or transactions that no order explains
-        └── Overtaken           somebody else changed or deleted the same row at the same moment
+        └── Contended           a deadlock, or transactions that no order explains
+            └── Overtaken       somebody else changed or deleted the same row at the same moment
 
 A message is a sentence for whoever has to act on it: the operator for the last four, the
 developer for the first. It never contains SQL.
@@ -74,5 +74,5 @@ class Contended(WriteRefused):
     """Two transactions stood in each other's way; done once more, the write may well succeed."""
 
 
-class Overtaken(WriteRefused):
+class Overtaken(Contended):
     """Somebody else changed or deleted the row between its reading and its writing."""

@@ -28,7 +28,7 @@ from werkzeug.utils import redirect
 
 from admin_app import changes, constraints, inspection, pages
 from admin_app import contexts as c
-from admin_app.errors import Contended, Overtaken, WriteRefused
+from admin_app.errors import Contended, WriteRefused
 from admin_app.listing import Listing
 
 log = logging.getLogger(__name__)
@@ -136,16 +136,6 @@ def _begin_anew(view: Any, messages: list[Any]) -> None:
     time.sleep(random.uniform(0, 0.05))  # noqa: S311 - no secret
 
 
-def may_try_again(times: int) -> None:
-    """Say that the request can be answered anew, at most ``times``, when others are quicker."""
-    g.admin_tries = g.get("admin_tries", times) - 1
-
-
-def is_overtaken() -> bool:
-    """Whether others were quicker, so that the row has to be read and the save tried again."""
-    return bool(g.pop("admin_overtaken", False))
-
-
 def tell() -> None:
     """Tell the visitor what others have changed beside him (see `conflicts`)."""
     for sentence in g.pop("admin_told", ()):
@@ -202,6 +192,11 @@ def message(noun: str, label: str, done: str, url: str | None) -> str:
 def keeps_history(view: Any) -> bool:
     """Whether what ``view`` writes is recorded, so that it can be looked up and undone."""
     return hasattr(view.admin, "keeps_history") and bool(view.admin.keeps_history(view.session))
+
+
+def chains_history(view: Any) -> bool:
+    """Whether what ``view`` writes is chained in the history as well."""
+    return keeps_history(view) and bool(view.admin.chains_history())
 
 
 def _asks_reason(view: Any) -> str | None:
@@ -280,6 +275,7 @@ def save(
             source,
             mapper=view.mapper,
             is_recorded=keeps_history(view),
+            is_chained=chains_history(view),
             request_id=pages.request_id(),
             reason=reason(view),
         ) as change_set:
@@ -296,10 +292,7 @@ def save(
         return False
     except WriteRefused as refusal:
         try_again(refusal)
-        if isinstance(refusal, Overtaken) and g.get("admin_tries", 0) > 0:
-            g.admin_overtaken = True
-        else:
-            refuse(form, refusal)
+        refuse(form, refusal)
     except Exception as error:
         if not view.handle_view_exception(error):
             refuse(form, _fault(view))

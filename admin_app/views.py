@@ -604,9 +604,6 @@ class ModelView(
     @expose("/edit/", methods=("GET", "POST"))
     def edit_view(self) -> ResponseReturnValue:
         """The form for an existing row."""
-        return self._edit()
-
-    def _edit(self) -> ResponseReturnValue:
         self.require("change")
         if (answered := self._begin()) is not None:
             return answered
@@ -625,8 +622,6 @@ class ModelView(
             is_valid = view.validate_form(form) and is_met
         if is_valid and (view.update_model(form, model) or saving.is_answered()):
             return saving.response(lambda: view._answer(model, "saved"))
-        if saving.is_overtaken():
-            return self._edit()
         if not is_form_submitted() or form.errors:
             view.on_form_prefill(form, text)
         return view._form_response(form, model, "edit")
