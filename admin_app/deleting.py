@@ -217,7 +217,7 @@ class _Drawn:
         if not self.rows:
             return ""
         if is_blocked:
-            return f"{self.what} cannot be deleted as long as other rows stand in the way."
+            return f"{self.what} cannot be deleted: {self._obstacles()}."
         counts: dict[tuple[str, str, str], int] = {}
         nouns: dict[tuple[str, str, str], Effect] = {}
         for effect in self.plan.consequences:
@@ -234,6 +234,18 @@ class _Drawn:
         told = [f"{_FATES[fate][0]} {_listed(parts[fate])}" for fate in _FATES if fate in parts]
         more = " and more" if self.plan.is_cut else ""
         return f"Deleting {self.what} also {_listed(told)}{more}."
+
+    def _obstacles(self) -> str:
+        if self.lacking:
+            parts = [_counted(self.view, e, e.count) for e in self.lacking]
+            return f"{_listed(parts)} would go along, which you may not delete"
+        found: dict[str, tuple[Effect, set[delete_plan.Key]]] = {}
+        for effect in self.plan.blockers:
+            _, keys = found.setdefault(_noun(self.view, effect, 2), (effect, set()))
+            keys.update(effect.keys)
+        parts = [_counted(self.view, effect, len(keys)) for effect, keys in found.values()]
+        is_one = sum(len(keys) for _, keys in found.values()) == 1
+        return f"{_listed(parts)} {'stands' if is_one else 'stand'} in the way"
 
     def _group(self, effect: Effect) -> c.PlanGroup:
         links, more_text = self._sample(effect)

@@ -221,7 +221,8 @@ class _Walk:
             self._note("blocks", "mapping", table, shown, target, columns, reason, key, near)
         else:
             self._note("emptied", "mapping", table, shown, target, columns, "", key, near)
-            self.emptied.setdefault((table, key), set()).update(columns)
+        # It does not come to what the database would say to these columns.
+        self.emptied.setdefault((table, key), set()).update(columns)
 
     def _related(
         self, relationship: orm.RelationshipProperty[Any], keys: Sequence[Key]
