@@ -425,8 +425,6 @@ class FacetPanel:
     title: str
     empty_message: str = ""
     """What stands there without boxes."""
-    empty_message: str = ""
-    """What stands there without boxes."""
 
 
 @dataclass(slots=True)
@@ -473,6 +471,8 @@ class ListPage:
     """The list with its exact count, where ``count_text`` is not exact."""
     all_url: str | None = None
     """The list without search and filters, where these leave rows out."""
+    is_view_only: bool = False
+    """Whether the visitor may look at the rows and do nothing to them."""
     facets: FacetPanel | None = None
     """The facets beside the list, when they are asked for."""
     facets_url: str | None = None

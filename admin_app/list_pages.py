@@ -117,6 +117,7 @@ def list_page(
         rows=_rows(view, found, url(), shown, sheet),
         count_text=_count_text(found, state, singular, title),
         all_url=all_url if found.count else None,
+        is_view_only=not (view.read_only_note or allowed or any(map(view.allows, _WRITES))),
         pager=pager.pager(view, url, rows, totals.grouped(rows, state), found),
         search=_search(view, url, state, rows),
         action_url=view.get_url(".action_view"),
@@ -455,6 +456,8 @@ def _search(view: Any, url: _ListUrl, state: ListState, rows: Listing) -> c.Sear
         hidden=_pairs(kept),
     )
 
+
+_WRITES = ("add", "change", "delete")
 
 _SCANNED = "searched by reading every row; an index would help"
 

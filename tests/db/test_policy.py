@@ -166,6 +166,7 @@ def test_who_may_only_look_finds_no_way_to_write(own_site):
     own_site.admin.policy = ReadOnly()
     page = own_site.client.get(own_site.url(Tag)).text
     assert "New tag" not in page
+    assert " · view only" in page
     assert 'name="rowid"' not in page or "Delete" not in page
     assert own_site.client.get(own_site.url(Tag, "create")).status_code == 403
     assert own_site.client.post(own_site.url(Tag, "create"), data={"name": "x"}).status_code == 403
