@@ -14,7 +14,7 @@ from flask.cli import AppGroup
 
 from admin_app import checks
 from admin_app.accounts import Accounts, random_password
-from admin_app.changes import audit
+from admin_app.changes import audit, chain
 from admin_app.database import Base
 from admin_app.errors import WriteRefused
 
@@ -73,10 +73,27 @@ def init_db() -> None:
 )
 def prune_history(older_than: int) -> None:
     """Delete what the history holds of changes before that many days."""
-    session = current_app.extensions["admin_app"].session
+    admin = current_app.extensions["admin_app"]
+    before = dt.datetime.now(dt.UTC) - dt.timedelta(days=older_than)
     with _told():
-        count = audit.prune(session, dt.datetime.now(dt.UTC) - dt.timedelta(days=older_than))
+        cut = chain.cut if admin.has_table(chain.ChainRecord) else None
+        count = audit.prune(admin.session, before, cut)
     click.echo(f"{count:,} {'change is' if count == 1 else 'changes are'} forgotten.")
+
+
+@admin_cli.command("verify-history")
+def verify_history() -> None:
+    """Tell the first change of a chained history that is not as it was written."""
+    admin = current_app.extensions["admin_app"]
+    last = chain.end(admin.session) if admin.has_table(chain.ChainRecord) else None
+    if last is None:
+        raise click.ClickException("The history is not chained: see Admin(…, history=“chained”).")
+    found = chain.fault(admin.session)
+    if found is not None:
+        number, sentence = found
+        place = "The end of the history" if number is None else f"Change {number}"
+        raise click.ClickException(f"{place}: {sentence}")
+    click.echo(f"The history is as it was written. Its last digest is {last}.")
 
 
 @admin_cli.command("check")

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import flask
@@ -27,7 +27,13 @@ from werkzeug.utils import redirect
 
 from admin_app import _flask_admin, accounts, database, inspection, navigation, pages, palette
 from admin_app.accounts import SignIn
-from admin_app.changes import ChangeSet, ChangeSetRecord, RowChangeRecord, change_set
+from admin_app.changes import (
+    ChainRecord,
+    ChangeSet,
+    ChangeSetRecord,
+    RowChangeRecord,
+    change_set,
+)
 from admin_app.errors import AdminError, ConfigurationError, Forbidden
 from admin_app.history import HistoryView
 from admin_app.listing import known_table
@@ -71,7 +77,8 @@ class Admin(FlaskAdmin):
     given to `register` instead. ``sign_in`` is ``"accounts"`` (the admin's own, on
     Flask-Security), ``"none"`` (see `accounts.Open`) or an object that meets `accounts.SignIn`.
     ``policy`` decides what a principal may do. ``history`` writes every change into the history, so
-    that it can be looked up and undone (see `history`), where the database has the tables for it.
+    that it can be looked up and undone (see `history`), where the database has the tables for it;
+    ``"chained"`` protects it with digests as well (see `changes.chain`).
     Everything else is Flask-Admin's.
     """
 
@@ -84,7 +91,7 @@ class Admin(FlaskAdmin):
         *,
         sign_in: str | SignIn = "accounts",
         policy: Policy | None = None,
-        history: bool = True,
+        history: bool | Literal["chained"] = True,
         index_view: Any = None,
         endpoint: str | None = None,
         **kwargs: Any,
@@ -100,6 +107,7 @@ class Admin(FlaskAdmin):
         self.views_by_model: dict[type[Any], ModelView] = {}
         self._own_tables: set[type[database.Base]] = set()
         self.history: HistoryView | None = None
+        self._is_chained = history == "chained"
         self._missing_tables: dict[type[database.Base], float] = {}
         super().__init__(
             app,
@@ -151,6 +159,10 @@ class Admin(FlaskAdmin):
         is_own = self.history is not None and scoped(source) is self.db
         return is_own and self.has_table(RowChangeRecord)
 
+    def chains_history(self) -> bool:
+        """Whether each change set gets a digest over itself and the one before."""
+        return self._is_chained and self.has_table(ChainRecord)
+
     def change_set(
         self,
         reason: str | None = None,
@@ -177,6 +189,7 @@ class Admin(FlaskAdmin):
             source,
             mapper=None if model is None else inspection.mapper_of(model),
             is_recorded=self.keeps_history(own if session is not None else self.db),
+            is_chained=self.chains_history(),
             request_id=pages.request_id() if flask.has_request_context() else None,
             reason=reason,
         )

@@ -183,6 +183,7 @@ class HistoryView(ModelView):
                 is_recorded=True,
                 request_id=pages.request_id(),
                 undoes_id=number,
+                is_chained=saving.chains_history(self),
             ) as change_set:
                 change_set.label = label
                 change_set.about["model"] = model

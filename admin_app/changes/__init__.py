@@ -11,6 +11,7 @@ Audit rows, preview, conflicts and undo belong here as well.
 from __future__ import annotations
 
 from admin_app.changes.audit import ChangeSetRecord, RowChangeRecord
+from admin_app.changes.chain import ChainRecord
 from admin_app.changes.preview import is_preview
 from admin_app.changes.refusals import explain
 from admin_app.changes.sets import (
@@ -25,6 +26,7 @@ from admin_app.changes.sets import (
 __all__ = [
     "TOKEN_LIFE",
     "AlreadySaved",
+    "ChainRecord",
     "ChangeSet",
     "ChangeSetRecord",
     "FormToken",

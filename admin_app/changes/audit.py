@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -90,33 +90,43 @@ def keep(
     request_id: str | None = None,
     reason: str | None = None,
     undoes_id: int | None = None,
+    make_link: Callable[[Any], Any] | None = None,
 ) -> int | None:
     """Write ``changes`` into the history within the transaction of ``session``; the set's id.
 
-    They are taken some at a time. None when there are none.
+    They are taken some at a time. None when there are none. ``make_link`` is `chain.Link`, where
+    the history is chained.
     """
     changes = iter(changes)
     first = list(itertools.islice(changes, ROWS_AT_ONCE))
     if not first:
         return None
-    statement = sa.insert(ChangeSetRecord).values(
-        at=dt.datetime.now(dt.UTC),
-        actor_id=_cut(principal.id if principal else None),
-        actor=_cut(principal.label if principal else None),
-        source=source[:80],
-        model=_cut(model),
-        label=_cut(label),
-        row_count=len(first),
-        request_id=request_id,
-        reason=reason,
-        undoes_id=undoes_id,
-    )
+    link = None if make_link is None else make_link(session)
+    at = dt.datetime.now(dt.UTC)
+    about = {
+        # Not every database keeps the same part of a second.
+        "at": at if link is None else at.replace(microsecond=0),
+        "actor_id": _cut(principal.id if principal else None),
+        "actor": _cut(principal.label if principal else None),
+        "source": source[:80],
+        "model": _cut(model),
+        "label": _cut(label),
+        "row_count": len(first),
+        "request_id": request_id,
+        "reason": reason,
+        "undoes_id": undoes_id,
+    }
+    statement = sa.insert(ChangeSetRecord).values(about)
     number: int = session.execute(statement).inserted_primary_key[0]  # type: ignore[attr-defined]
     count, portion = 0, first
     while portion:
-        _keep_rows(session, number, portion)
+        rows = _keep_rows(session, number, portion)
+        if link is not None:
+            link.add(rows)
         count += len(portion)
         portion = list(itertools.islice(changes, ROWS_AT_ONCE))
+    if link is not None:
+        link.close(number, {**about, "row_count": count})
     if count > len(first):
         session.execute(
             sa.update(ChangeSetRecord).where(ChangeSetRecord.id == number).values(row_count=count),
@@ -127,30 +137,42 @@ def keep(
 
 def _keep_rows(
     session: orm.Session | orm.scoped_session[Any], number: int, changes: Sequence[RowChange]
-) -> None:
-    session.execute(
-        sa.insert(RowChangeRecord.__table__),  # type: ignore[arg-type]
-        [
-            {
-                "change_set_id": number,
-                "table_name": change.table.key,
-                "key": kept_key(change.key_text),
-                "kind": change.kind,
-                "old": change.old,
-                "new": change.new,
-            }
-            for change in changes
-        ],
-    )
+) -> list[dict[str, Any]]:
+    rows = [
+        {
+            "change_set_id": number,
+            "table_name": change.table.key,
+            "key": kept_key(change.key_text),
+            "kind": change.kind,
+            "old": change.old,
+            "new": change.new,
+        }
+        for change in changes
+    ]
+    session.execute(sa.insert(RowChangeRecord.__table__), rows)  # type: ignore[arg-type]
+    return rows
 
 
 def _cut(text: str | None) -> str | None:
     return text if text is None else text[:LONGEST]
 
 
-def prune(session: orm.Session | orm.scoped_session[Any], before: dt.datetime) -> int:
-    """Delete the change sets of before ``before`` with their rows, and commit; their number."""
-    old = sa.select(ChangeSetRecord.id).where(ChangeSetRecord.at < before)
+def prune(
+    session: orm.Session | orm.scoped_session[Any],
+    before: dt.datetime,
+    cut_chain: Callable[[Any, int | None], None] | None = None,
+) -> int:
+    """Delete the change sets of before ``before`` with their rows, and commit; their number.
+
+    ``cut_chain`` is `chain.cut`, where the history is chained.
+    """
+    first_kept = session.scalar(
+        sa.select(sa.func.min(ChangeSetRecord.id)).where(ChangeSetRecord.at >= before)
+    )
+    is_old = sa.true() if first_kept is None else ChangeSetRecord.id < first_kept
+    if cut_chain is not None:
+        cut_chain(session, first_kept)
+    old = sa.select(ChangeSetRecord.id).where(is_old)
     quiet = {"synchronize_session": False}
     session.execute(
         sa.update(ChangeSetRecord).where(ChangeSetRecord.undoes_id.in_(old)).values(undoes_id=None),
@@ -161,7 +183,7 @@ def prune(session: orm.Session | orm.scoped_session[Any], before: dt.datetime) -
         execution_options=quiet,
     )
     count: int = session.execute(  # type: ignore[attr-defined]
-        sa.delete(ChangeSetRecord).where(ChangeSetRecord.at < before), execution_options=quiet
+        sa.delete(ChangeSetRecord).where(is_old), execution_options=quiet
     ).rowcount
     session.commit()
     return count

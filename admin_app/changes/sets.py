@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc, orm
 
 from admin_app import constraints, inspection
-from admin_app.changes import audit, images
+from admin_app.changes import audit, chain, images
 from admin_app.changes.capture import Kind, Recorder
 from admin_app.changes.images import Image, Key
 from admin_app.changes.refusals import explain
@@ -240,11 +240,13 @@ def change_set(
     request_id: str | None = None,
     reason: str | None = None,
     undoes_id: int | None = None,
+    is_chained: bool = False,
 ) -> Iterator[ChangeSet]:
     """A block whose writes are committed together at its end, or not at all.
 
     ``is_recorded`` writes the history of every row that changed into the same transaction (see
-    `audit`); ``mapper`` is the class that the writes are about.
+    `audit`), ``is_chained`` a digest of it as well (see `chain`); ``mapper`` is the class that the
+    writes are about.
 
     Raises WriteRefused when the database refuses; any other error comes through unchanged. In both
     cases the session has been rolled back.
@@ -255,6 +257,7 @@ def change_set(
         "request_id": request_id,
         "reason": reason,
         "undoes_id": undoes_id,
+        "make_link": chain.Link if is_chained else None,
     }
     recorder = changes.recorder = _recorder(session, mapper) if is_recorded else None
     try:

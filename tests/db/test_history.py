@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from admin_app import ModelView, Policy, changes
-from admin_app.changes import ChangeSetRecord, RowChangeRecord, audit
+from admin_app.changes import ChangeSetRecord, RowChangeRecord, audit, chain
 from examples.fleet.models import Base, Customer, Driver, Order, OrderItem, Shipment
 from tests.db.conftest import Site
 
@@ -295,7 +295,7 @@ def test_what_one_may_not_change_one_may_not_undo(site):
 
 def test_without_the_tables_of_the_history_saving_goes_on(site):
     with site.engine.begin() as connection:
-        for record in (RowChangeRecord, ChangeSetRecord):
+        for record in (chain.DigestRecord, RowChangeRecord, ChangeSetRecord):
             record.__table__.drop(connection)
     rename(site, "Renamed")
     assert name_of(site) == "Renamed"
