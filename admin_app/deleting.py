@@ -20,7 +20,7 @@ from admin_app import changes, inspection, listing, model_pages
 from admin_app import contexts as c
 from admin_app.changes import delete_plan
 from admin_app.changes.delete_plan import DeletePlan, Effect
-from admin_app.errors import WriteRefused
+from admin_app.errors import NotFound, WriteRefused
 from admin_app.lookups import OWN, RowLookup
 
 SAMPLE = 5
@@ -428,7 +428,10 @@ def _other(view: Any, rows: Sequence[Any], text: str) -> Any:
     """The row that ``text`` names, which is not one of ``rows``."""
     noun = view.singular.lower()
     lookup = RowLookup(view, OWN, view.mapper)
-    found = lookup.fetch([inspection.identity_text(view.mapper).decode(text)])
+    try:
+        found = lookup.fetch([inspection.identity_text(view.mapper).decode(text)])
+    except NotFound:
+        found = []
     if not found or found[0] in rows:
         raise _refusal(f"Nothing was deleted: choose another {noun} to move these rows to.")
     return found[0]

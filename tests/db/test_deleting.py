@@ -133,10 +133,11 @@ def test_what_blocks_is_moved_to_another_row_in_the_same_change(library):
     page = ask(library, Publisher, 1).text
     name = re.search(r'name="(move:[^"]+)"', page)[1]
     assert ">Move and delete publisher<" in page
-    data = {"id": "1", name: "1"}
-    again = library.client.post(library.url(Publisher, "delete"), data=data)
-    assert again.status_code == 409
-    assert "choose another publisher" in shown(again)
+    for key in ("1", "7", "none"):
+        data = {"id": "1", name: key}
+        again = library.client.post(library.url(Publisher, "delete"), data=data)
+        assert again.status_code == 409
+        assert "choose another publisher" in shown(again)
     data[name] = "2"
     assert library.client.post(library.url(Publisher, "delete"), data=data).status_code == 302
     with library.session() as session:
