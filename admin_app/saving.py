@@ -194,6 +194,11 @@ def keeps_history(view: Any) -> bool:
     return hasattr(view.admin, "keeps_history") and bool(view.admin.keeps_history(view.session))
 
 
+def chains_history(view: Any) -> bool:
+    """Whether what ``view`` writes is chained in the history as well."""
+    return keeps_history(view) and bool(view.admin.chains_history())
+
+
 def _asks_reason(view: Any) -> str | None:
     asked: str | None = getattr(view, "change_reason", None)
     return asked if asked and keeps_history(view) else None
@@ -270,6 +275,7 @@ def save(
             source,
             mapper=view.mapper,
             is_recorded=keeps_history(view),
+            is_chained=chains_history(view),
             request_id=pages.request_id(),
             reason=reason(view),
         ) as change_set:
