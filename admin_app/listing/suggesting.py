@@ -48,17 +48,21 @@ def _found(listing: Listing, session: AnySession, text: str, limit: int, offset:
         order = statement._order_by_clauses
         ranked = statement.order_by(None).order_by(rank, *order)
         return list(session.scalars(ranked.limit(limit).offset(offset)))
-    first = None if begins is None or not begins.is_served else begins.condition
-    if first is not None:
-        begun = matching(searched).where(first)
-    elif is_large and text and (named := searched.in_names()) is not None:
-        first = named.condition(searching.words(text))
-        begun = matching(named)
+    named = searched.in_names() if is_large and text else None
+    if begins is not None and begins.is_served:
+        begun = matching(searched).where(begins.condition)
+    elif named is not None:
+        begins, begun = None, matching(named)
     else:
         return list(session.scalars(matching(searched).limit(limit).offset(offset)))
     found = list(session.scalars(begun.limit(limit).offset(offset)))
     if len(found) == limit:
         return found
+    if begins is not None:
+        first = begins.condition
+    else:
+        assert named is not None
+        first = named.condition(searching.words(text))
     others = matching(searched).where(first.is_not(sa.true()))
     return found + _others(session, begun, others, limit, offset, len(found))
 
