@@ -539,9 +539,10 @@ def _is_keyed(mapper: orm.Mapper[Any], table: sa.Table) -> bool:
 
 def _has_moved(state: orm.InstanceState[Any]) -> bool:
     """Whether a flush gave a row another key."""
-    mapper = state.mapper
-    known = state.committed_state
-    return any(mapper.get_property_by_column(column).key in known for column in mapper.primary_key)
+    # Of a row in joined tables each flush sets the key anew, to what it was.
+    return state.key is not None and (
+        tuple(state.mapper.primary_key_from_instance(state.obj())) != state.key[1]
+    )
 
 
 def _moves(

@@ -87,6 +87,21 @@ class Everything(Base):
     document: orm.Mapped[object] = orm.mapped_column(sa.JSON)
 
 
+class Animal(Base):
+    __tablename__ = "animal"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    kind: orm.Mapped[str]
+    name: orm.Mapped[str]
+    __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "animal"}
+
+
+class Dog(Animal):
+    __tablename__ = "dog"
+    id: orm.Mapped[int] = orm.mapped_column(sa.ForeignKey("animal.id"), primary_key=True)
+    trick: orm.Mapped[str]
+    __mapper_args__ = {"polymorphic_identity": "dog"}
+
+
 database.attach(Base.metadata)
 ANN = Principal("ann", "Ann", True)
 
@@ -145,6 +160,20 @@ def test_old_values_are_the_databases_when_the_session_has_forgotten_them(engine
             author.name = "Anne"
             change_set.change(author)
     assert recorded(engine) == [("update", "author", [1], {"name": "Ann"}, {"name": "Anne"})]
+
+
+def test_of_a_row_in_joined_tables_only_what_differs_is_recorded(engine):
+    with orm.Session(engine) as session:
+        session.add(Dog(id=1, name="Rex", trick="sit"))
+        session.commit()
+
+    def write(change_set):
+        dog = change_set.session.scalars(sa.select(Dog)).one()
+        dog.name = "Max"
+        change_set.change(dog)
+
+    change(engine, write, Dog)
+    assert recorded(engine) == [("update", "animal", [1], {"name": "Rex"}, {"name": "Max"})]
 
 
 def test_several_flushes_of_one_row_are_one_change(engine):
