@@ -169,6 +169,8 @@ class _Reader:
         if operator not in target(node.mapper, path, self.reach, self.dialect).kind.operators:
             words = OPERATORS[operator].words
             raise InvalidRequest(f"“{path}” cannot be filtered by “{words}”.")
+        if OPERATORS[operator].takes == "nothing" and value not in ("", "1"):
+            raise _objection(path, value, "It takes no value but 1.")
         try:
             condition_criterion(condition, node.mapper.class_, self.reach, self.dialect)
         except InvalidRequest as error:

@@ -161,6 +161,7 @@ def test_what_means_nothing_is_left_out_and_told(name: str) -> None:
         ("placed_at__during", "last_9999_years"),
         ("placed_at__gt", "yesterday evening"),
         ("customer__is", "x"),
+        ("note__empty", "42"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_left_out_and_told(name: str, value: str) -> None:
