@@ -78,7 +78,7 @@ def delete(view: Any, ids: Sequence[str], *, one_by_one: bool) -> ResponseReturn
         change_set.delete(*rows)
 
     def answer(deleted: int = len(rows)) -> tuple[str, str]:
-        noun = view.singular.lower() if deleted == 1 else str(view.name).lower()
+        noun = view.singular.lower() if deleted == 1 else view.plural
         verb = "is" if deleted == 1 else "are"
         return f"{deleted:,} {noun} {verb} deleted.", view._return_url()
 

@@ -404,7 +404,7 @@ class _Save:
     def answer(self) -> tuple[str, str]:
         """What is said after the save, and where to go on."""
         count, view = len(self.touched), self.view
-        noun = view.singular.lower() if count == 1 else str(view.name).lower()
+        noun = view.singular.lower() if count == 1 else view.plural
         verb = "is" if count == 1 else "are"
         return f"{count:,} {noun} {verb} changed.", view._return_url()
 

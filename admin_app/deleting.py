@@ -180,7 +180,7 @@ class _Drawn:
         self.reach = view.reach()
         self.lacking = lacking(view, plan)
         count = len(rows)
-        noun = view.singular.lower() if count == 1 else str(view.name).lower()
+        noun = view.singular.lower() if count == 1 else view.plural
         label = inspection.label(view.mapper)
         self.what = f"“{label.of(rows[0])}”" if count == 1 else f"{count:,} {noun}"
         self.button = f"Delete {noun}" if count == 1 else f"Delete {count:,} {noun}"

@@ -75,6 +75,12 @@ class HistoryView(ModelView):
     column_display_actions = False
     description = "Every change made here, and the way to undo it."
 
+    plural = "changes"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.singular = "Change"
+
     def is_accessible(self) -> bool:
         return self.may("view") and bool(self.admin.has_table(ChangeSetRecord))
 

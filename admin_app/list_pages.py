@@ -115,7 +115,7 @@ def list_page(
         breadcrumbs=breadcrumbs(view, (title, None)),
         columns=[_column(view, url, state, rows, column, found.slow) for column in shown],
         rows=_rows(view, found, url(), shown, sheet),
-        count_text=_count_text(found, state, singular, title),
+        count_text=_count_text(found, state, singular, view.plural),
         all_url=all_url if found.count else None,
         is_view_only=not (view.read_only_note or allowed or any(map(view.allows, _WRITES))),
         pager=pager.pager(view, url, rows, totals.grouped(rows, state), found),
@@ -436,10 +436,10 @@ def _extra_actions(extra: Sequence[Any], text: str, instance: Any) -> Markup:
     return rendering.late(draw)
 
 
-def _count_text(found: Page, state: ListState, singular: str, title: str) -> str:
+def _count_text(found: Page, state: ListState, singular: str, plural: str) -> str:
     if found.count is None:
         return ""
-    noun = singular if found.count.number == 1 and found.count.is_exact else title.lower()
+    noun = singular if found.count.number == 1 and found.count.is_exact else plural
     return f"{found.count} {noun}" + (f" of {found.total}" if found.total else "")
 
 
@@ -463,7 +463,7 @@ _SCANNED = "searched by reading every row; an index would help"
 
 
 def _empty_message(view: Any, state: ListState, is_narrowed: bool, found: Page) -> str:
-    title = str(view.name).lower()
+    title = view.plural
     if found.is_stopped:
         return f"No {title} were found in time, though there may be some."
     if state.search:

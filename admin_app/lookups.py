@@ -59,7 +59,7 @@ class RowLookup:
         view = self.view.view_of(self.mapper)
         if view is not None:
             if not view.may("view"):
-                raise Forbidden(f"You may not see {str(view.name).lower()}.")
+                raise Forbidden(f"You may not see {view.plural}.")
             return view.over(self.mapper).get_listing()  # type: ignore[no-any-return]
         reach = self.view.reach()
         if not reach.may_read(self.mapper):

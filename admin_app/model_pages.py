@@ -247,7 +247,7 @@ def confirm_page(
         title=question,
         heading=question,
         breadcrumbs=breadcrumbs(view, (str(view.name), back), (text, None)),
-        sentence=f"This runs over {asked:,} {str(view.name).lower()}.",
+        sentence=f"This runs over {asked:,} {view.plural}.",
         rows=[c.Link(label.of(r), link(r)) for r in shown],
         more_text=f"and {more:,} more" if more else None,
         action_url=url or view.get_url(".action_view"),

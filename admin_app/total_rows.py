@@ -38,7 +38,7 @@ def add(
     ]
     told = totals.read(listing, view.get_session(), state, values if group else [])
     drawn = _Drawn(state, shown)
-    nouns = (view.singular.lower(), str(view.name).lower())
+    nouns = (view.singular.lower(), view.plural)
     if state.totals:
         page.footer = _footer(drawn, told, nouns)
     if group is not None:

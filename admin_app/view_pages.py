@@ -84,7 +84,7 @@ def _done(view: Any, do: str) -> ResponseReturnValue:
 
 def _require_share(view: Any) -> None:
     if not view.may("share_view"):
-        raise Forbidden(f"You may not share views of {str(view.name).lower()}.")
+        raise Forbidden(f"You may not share views of {view.plural}.")
 
 
 def _save(view: Any) -> ResponseReturnValue:

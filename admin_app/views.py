@@ -162,6 +162,11 @@ class ModelView(
         """Note the attributes that the form of a row loads along with it."""
         self._form_keys = forms.keys_of(self._edit_form_class, self.mapper)
 
+    @property
+    def plural(self) -> str:
+        """What several rows are called within a sentence."""
+        return str(self.name).lower()
+
     # What it stands on
 
     def get_session(self) -> Any:
@@ -233,7 +238,7 @@ class ModelView(
                 "This admin has no sign-in, so it is closed: use admin_app.Admin, override "
                 "is_accessible, or set ADMIN_ALLOW_OPEN=1 where no stranger can reach it."
             )
-        raise Forbidden(f"You may not see {str(self.name).lower()}.")
+        raise Forbidden(f"You may not see {self.plural}.")
 
     def _run_view(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
         # Flask-Admin calls a view again after any TypeError, and so loses what raised it.
@@ -249,7 +254,7 @@ class ModelView(
     def require(self, what: str) -> None:
         """Forbidden unless `allows` says yes."""
         if not self.allows(what):
-            sentence = f"You may not {subtypes.VERBS[what]} {str(self.name).lower()}."
+            sentence = f"You may not {subtypes.VERBS[what]} {self.plural}."
             raise Forbidden(self.read_only_note or sentence)
 
     # Columns
@@ -326,7 +331,7 @@ class ModelView(
     def search_placeholder(self) -> str | None:
         """The words in the empty search box."""
         if not self.column_searchable_list:
-            return f"Search {str(self.name).lower()}"
+            return f"Search {self.plural}"
         names = [listing.signed(self._name(n))[1] for n in self.column_searchable_list]
         names = [self.get_column_name(n) for n in names]
         return ", ".join(str(n) for n in names)

@@ -63,7 +63,7 @@ def test_the_history_is_a_list_like_any_other(site):
     html = get(site, "/admin/history/")
     assert "Renamed" in html
     assert "Customers" in html
-    assert "No history match" in get(site, "/admin/history/?search=nobody-of-this-name")
+    assert "No changes match" in get(site, "/admin/history/?search=nobody-of-this-name")
 
 
 def test_a_change_set_shows_each_row_before_and_after(site):
@@ -315,3 +315,9 @@ def test_old_changes_are_forgotten_on_request(site):
     with site.engine.connect() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(ChangeSetRecord)) == 1
         assert connection.scalar(sa.select(sa.func.count()).select_from(RowChangeRecord)) == 1
+
+
+def test_the_list_of_changes_counts_changes(site):
+    rename(site, "Renamed")
+    count = len(reasons(site))
+    assert f"{count} change{'' if count == 1 else 's'} " in get(site, "/admin/history/")
