@@ -529,9 +529,9 @@ def test_the_views_of_some_classes_may_be_named(sqlite_url):
     assert isinstance(host.admin.view_for(thing), ThingView)
 
 
-def test_a_model_is_not_registered_twice_by_mistake(site):
+def test_a_model_is_not_registered_twice_by_mistake(own_site):
     with pytest.raises(ConfigurationError, match="Order has pages already"):
-        site.admin.register(Order)
-    second = site.admin.register(Order, endpoint="orders_again")
-    assert site.admin.view_for(Order) is not second
-    assert site.client.get("/admin/orders_again/").status_code == 200
+        own_site.admin.register(Order)
+    second = own_site.admin.register(Order, endpoint="orders_again")
+    assert own_site.admin.view_for(Order) is not second
+    assert own_site.client.get("/admin/orders_again/").status_code == 200
