@@ -16,6 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from admin_app import inspection
 from admin_app.forms.codecs import MAX_DIGITS, Codec, TextCodec, shorten
 from admin_app.json_text import printable
 
@@ -119,7 +120,7 @@ class JsonCodec(Codec):
 
     def stored(self, column: Any) -> sa.ColumnElement[Any]:
         """The text that a form shows of ``column``, asked of the database."""
-        return sa.cast(column, sa.Text)
+        return inspection.json_as_stored(column)
 
     def read(self, text: str, dialect: str) -> Any:
         value = parse(text)

@@ -53,6 +53,7 @@ from admin_app.inspection.stored import is_orderable as is_orderable
 from admin_app.inspection.stored import is_secret as is_secret
 from admin_app.inspection.stored import is_text as is_text
 from admin_app.inspection.stored import is_uuid as is_uuid
+from admin_app.inspection.stored import json_as_stored as json_as_stored
 from admin_app.inspection.stored import loaded as loaded
 from admin_app.inspection.stored import stored_type as stored_type
 from admin_app.inspection.wording import IRREGULAR as IRREGULAR

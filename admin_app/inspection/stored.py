@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import default as default_dialect
+from sqlalchemy.ext.compiler import compiles
 
 INT64 = range(-(2**63), 2**63)
 BINARY = (sa.LargeBinary, sa.BINARY, sa.VARBINARY)
@@ -66,6 +67,30 @@ def is_json(type_: sa.types.TypeEngine[Any]) -> bool:
     """Whether values are JSON as the database has it, and nothing that a type makes of it."""
     variants = type_._variant_mapping.values()
     return isinstance(type_, sa.JSON) and all(isinstance(v, sa.JSON) for v in variants)
+
+
+class json_as_stored(sa.sql.functions.FunctionElement[str]):  # noqa: N801 - stands as a function
+    """The text of a JSON column, to the last digit: ``json_as_stored(column)``."""
+
+    type = sa.Text()
+    inherit_cache = True
+
+
+@compiles(json_as_stored)
+def _text(element: Any, compiler: Any, **options: Any) -> str:
+    (column,) = element.clauses
+    written: str = compiler.process(sa.cast(column, sa.Text), **options)
+    return written
+
+
+@compiles(json_as_stored, "sqlite")
+def _text_on_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    # SQLite keeps a bare number as a number, and writes a float with 15 digits unless it is told.
+    (column,) = element.clauses
+    name = compiler.process(column, **options)
+    text = f"CAST({name} AS TEXT)"
+    is_cut = f"typeof({name}) = 'real' AND CAST({text} AS REAL) <> {name}"
+    return f"CASE WHEN {is_cut} THEN printf('%!.17g', {name}) ELSE {text} END"
 
 
 def is_number(type_: sa.types.TypeEngine[Any]) -> bool:

@@ -80,7 +80,7 @@ def read_stored(session: AnySession, paths: Sequence[Path], instances: Sequence[
     """
     mapper = paths[0].mapper
     keys = [getattr(mapper.class_, key) for key in inspection.identity_keys(mapper)]
-    texts = [sa.cast(getattr(mapper.class_, path.key), sa.Text) for path in paths]
+    texts = [inspection.json_as_stored(getattr(mapper.class_, path.key)) for path in paths]
     by_identity = {tuple(sa.inspect(one).identity): one for one in instances}
     statement = sa.select(*keys, *texts).where(
         sa.tuple_(*keys).in_(list(by_identity))

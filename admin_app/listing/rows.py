@@ -187,7 +187,7 @@ class Listing:
                 size = sa.func.length(getattr(self.model, path.key), type_=sa.Integer)
                 extras.append((path.name, size.label(None)))
             elif path.column is not None and inspection.is_json(path.column.type):
-                text = sa.cast(getattr(self.model, path.key), sa.Text)
+                text = inspection.json_as_stored(getattr(self.model, path.key))
                 cut = sa.func.substr(text, 1, JSON_HEAD, type_=sa.Text)
                 extras.append((path.name, (text if is_whole else cut).label(None)))
         return extras

@@ -187,6 +187,14 @@ def test_the_text_of_a_value_makes_the_same_value_or_is_refused_at_its_field(
     assert made
 
 
+@pytest.mark.parametrize("number", [15_698_053_682_413_700_100, 0.1, 1e300, -1.5, 2**70])
+def test_a_bare_number_of_json_is_shown_to_its_last_digit(portable_sqlite, controls, number):
+    key = portable_sqlite.store("json", number)
+    (shown,) = controls(portable_sqlite.site.client.get(portable_sqlite.url(key)).text)["json"]
+    assert float(shown) == float(number)
+    assert len(shown) <= len(repr(number)) + 2
+
+
 @pytest.mark.parametrize(("fixture", "name"), [c for c in CASES if c.values[1] in READ_ONLY])
 def test_a_type_that_nobody_can_type_is_shown_without_a_control(specimens, name):
     key = specimens.store(name, None)
