@@ -1,0 +1,202 @@
+"""What the pages of changes are handed: deletes, reviews, history and undo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from markupsafe import Markup
+
+from admin_app.contexts.parts import Link, ReasonField
+from admin_app.pages import Crumb
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A control that names another row for what points at the rows that are to be deleted."""
+
+    name: str
+    label: str
+    url: str
+    """Where a script looks rows up."""
+    value: str = ""
+
+
+@dataclass(slots=True)
+class PlanGroup:
+    """Rows that a delete touches, or that stand in its way, with one fate.
+
+    ``kind`` is ``deleted``, ``unlinked``, ``emptied``, ``reset`` or ``blocks``.
+    """
+
+    kind: str
+    text: str
+    note: str = ""
+    rows: list[Link] = field(default_factory=list)
+    more_text: str | None = None
+    list_url: str | None = None
+    """The list of those that block."""
+    move: Move | None = None
+
+
+@dataclass(slots=True)
+class ConfirmPage:
+    """``admin/model/delete.html`` and ``admin/confirm_action.html``: asked before it is done."""
+
+    title: str
+    heading: str
+    breadcrumbs: list[Crumb]
+    sentence: str
+    rows: list[Link]
+    action_url: str
+    hidden: list[tuple[str, str]]
+    submit_text: str
+    cancel_url: str
+    more_text: str | None = None
+    headline: str = ""
+    """What a delete does, in a sentence."""
+    blockers: list[PlanGroup] = field(default_factory=list)
+    groups: list[PlanGroup] = field(default_factory=list)
+    is_folded: bool = False
+    is_cut: bool = False
+    """Whether a delete touches more than was looked at."""
+    is_moving: bool = False
+    """Whether everything that blocks can be moved to another row."""
+    can_submit: bool = True
+    can_review: bool = False
+    reason: ReasonField | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """A change of the last time: ``who`` ``did`` ``what``, which leads to ``url``."""
+
+    who: str
+    who_url: str | None
+    did: str
+    what: str
+    url: str
+    when: Markup
+    more: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedValue:
+    """A column with what it held before and after; None where there is no such side.
+
+    ``both`` is a long text with what went and what came marked in it, to be shown instead.
+    """
+
+    label: str
+    old: Markup | None
+    new: Markup | None
+    both: Markup | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """What was done to one row; ``state`` is what an undo would find (see `undoing.Step`)."""
+
+    id: int
+    kind: str
+    text: str
+    url: str | None
+    columns: list[ChangedValue]
+    state: str = ""
+    current: list[tuple[str, Markup]] = field(default_factory=list)
+    """Columns that somebody changed since, with what they hold now."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedTable:
+    """The rows of one table that are changed together: ``count``, of which some are shown."""
+
+    title: str
+    count: int
+    rows: list[HistoryRow]
+    more_text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewStatement:
+    """A statement that writes, without its values, and with how many sets of them it ran."""
+
+    sql: str
+    count: int
+
+
+@dataclass(slots=True)
+class ReviewPage:
+    """``admin/review.html``: what a write would do, and the form of it to be sent again.
+
+    ``files`` are the names of file fields, each with the names of what was chosen: no page can
+    keep a file, so it is chosen again.
+    """
+
+    title: str
+    heading: str
+    breadcrumbs: list[Crumb]
+    sentence: str
+    notes: list[str]
+    footnote: str
+    tables: list[ChangedTable]
+    statements: list[ReviewStatement]
+    action_url: str
+    hidden: list[tuple[str, str]]
+    files: list[tuple[str, list[str]]]
+    can_go_back: bool
+    can_submit: bool
+    is_danger: bool
+    cancel_url: str
+
+
+@dataclass(slots=True)
+class ChangeSetPage:
+    """``admin/history/change_set.html``"""
+
+    title: str
+    heading: str
+    breadcrumbs: list[Crumb]
+    facts: list[tuple[str, Any]]
+    rows: list[HistoryRow]
+    more_text: str | None = None
+    undo_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One change in the history of a row."""
+
+    when: Markup
+    who: str
+    by: str
+    reason: str | None
+    url: str
+    undo_url: str
+    row: HistoryRow
+
+
+@dataclass(slots=True)
+class RowHistoryPage:
+    """``admin/history/row.html``"""
+
+    title: str
+    heading: str
+    breadcrumbs: list[Crumb]
+    is_gone: bool
+    changes: list[HistoryEntry]
+
+
+@dataclass(slots=True)
+class UndoPage:
+    """``admin/history/undo.html``; ``counts`` are the rows by what an undo would find."""
+
+    title: str
+    heading: str
+    breadcrumbs: list[Crumb]
+    tables: list[ChangedTable]
+    counts: Mapping[str, int]
+    action_url: str
+    cancel_url: str
+    can_submit: bool = True
