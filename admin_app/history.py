@@ -95,6 +95,49 @@ class HistoryView(ModelView):
             "model": lambda v, context, record, name: self._noun(record.model),
         }
 
+    def _narrowed(self, what: str, model: Any) -> sa.ColumnElement[bool] | None:
+        found = super()._narrowed(what, model)
+        if model is not self.model:
+            return found
+        both = [one for one in (found, self._visible()) if one is not None]
+        return sa.and_(*both) if both else None
+
+    def _visible(self) -> sa.ColumnElement[bool] | None:
+        """Which changes the visitor may know of; None where he may see every row of every model.
+
+        Of a model of which he sees some rows only, those that he made himself.
+        """
+        views = self.views_by_table()
+        seen = {name: v for name, v in views.items() if v.is_accessible() and v.may("view")}
+        whole = [name for name, view in seen.items() if not _is_narrowed(view)]
+        if len(whole) == len(views):
+            return None
+        principal = self.principal()
+        own = ChangeSetRecord.actor_id == principal.id if principal else sa.false()
+        return sa.or_(ChangeSetRecord.model.in_(whole), ChangeSetRecord.model.in_(seen) & own)
+
+    def _is_own(self, record: ChangeSetRecord) -> bool:
+        """Whether the visitor made the change himself."""
+        principal = self.principal()
+        return principal is not None and record.actor_id == principal.id
+
+    def _in_reach(
+        self, record: ChangeSetRecord, rows: Sequence[RowChangeRecord]
+    ) -> Sequence[RowChangeRecord]:
+        """Those of ``rows`` that the visitor may see: his own changes, else what his lists hold."""
+        if self._is_own(record):
+            return rows
+        views, tables = self.views_by_table(), self.tables()
+        hidden: set[int] = set()
+        for name in {r.table_name for r in rows}:
+            view, table = views.get(name), tables.get(name)
+            if view is None or table is None or not _is_narrowed(view):
+                continue
+            keys = {r.id: undoing.key_of(r, table) for r in rows if r.table_name == name}
+            reached = changed_rows.reached(view, table, list(keys.values()))
+            hidden |= {n for n, key in keys.items() if reached is not None and key not in reached}
+        return [r for r in rows if r.id not in hidden]
+
     def views_by_table(self) -> dict[str, Any]:
         """The view of each table that a mapped class of the site has."""
         return changed_rows.views_by_table(self.admin.views_by_model.values())
@@ -118,7 +161,7 @@ class HistoryView(ModelView):
         return self._page(record)
 
     def _page(self, record: ChangeSetRecord, status: int = 200) -> ResponseReturnValue:
-        rows = _rows_of(self.get_session(), record, SHOWN_ROWS)
+        rows = self._in_reach(record, _rows_of(self.get_session(), record, SHOWN_ROWS))
         reader = _reader(self, rows)
         shown = [s for r in rows if (s := _row(reader, r)) is not None]
         html = self.render("admin/history/change_set.html", page=_set_page(self, record, shown))
@@ -153,7 +196,7 @@ class HistoryView(ModelView):
             database.begin_write(self.get_session(), self.mapper)
         _, record = self._requested("view")
         rows = _rows_of(self.get_session(), record, None)
-        self._require_rights(rows)
+        self._require_rights(record, rows)
         lock = request.method == "POST"
         session = self.get_session()
         steps = undoing.plan(session, rows, self.tables(), self.counters(), lock=lock)
@@ -162,7 +205,7 @@ class HistoryView(ModelView):
             return html
         return self._undo(record, steps)
 
-    def _require_rights(self, rows: Sequence[RowChangeRecord]) -> None:
+    def _require_rights(self, record: ChangeSetRecord, rows: Sequence[RowChangeRecord]) -> None:
         views = self.views_by_table()
         for name, kind in sorted({(r.table_name, r.kind) for r in rows}):
             view = views.get(name)
@@ -172,7 +215,8 @@ class HistoryView(ModelView):
                 )
         for view in {v for v in views.values() if _is_narrowed(v)}:
             own = [r for r in rows if views.get(r.table_name) is view]
-            if own and not _all_in_reach(view, own):
+            is_told = len(self._in_reach(record, own)) == len(own)
+            if own and not (is_told and _all_in_reach(view, own)):
                 raise Forbidden(
                     f"You may not undo this: it concerns {view.name} out of your reach."
                 )
@@ -211,20 +255,10 @@ class HistoryView(ModelView):
         """The last changes of models that the visitor may see, in one statement."""
         if not self.is_accessible():
             return []
-        views = [(name, v) for name, v in self.views_by_table().items() if v.is_accessible()]
-        seen = [(name, v) for name, v in views if v.may("view")]
-        principal = self.principal()
-        own = ChangeSetRecord.actor_id == principal.id if principal else sa.false()
-        whole = [name for name, view in seen if not _is_narrowed(view)]
-        statement = (
-            sa.select(ChangeSetRecord)
-            .where(
-                ChangeSetRecord.model.in_([name for name, _ in seen]),
-                sa.or_(ChangeSetRecord.model.in_(whole), own),
-            )
-            .order_by(ChangeSetRecord.id.desc())
-            .limit(RECENT)
-        )
+        statement = sa.select(ChangeSetRecord).order_by(ChangeSetRecord.id.desc()).limit(RECENT)
+        visible = self._narrowed("view", self.model)
+        if visible is not None:
+            statement = statement.where(visible)
         return [_activity(self, record) for record in self.get_session().scalars(statement)]
 
     def actor_url(self, record: ChangeSetRecord) -> str | None:
@@ -270,8 +304,7 @@ def _rows(count: int) -> str:
 
 
 def _is_narrowed(view: Any) -> bool:
-    listing = view.get_listing()
-    return listing.scope is not None or bool(listing.criteria)
+    return view._scope() is not None or view._narrowed("view", view.model) is not None
 
 
 def _all_in_reach(view: Any, rows: Sequence[RowChangeRecord]) -> bool:

@@ -269,7 +269,9 @@ def test_rows_and_columns_that_one_may_not_see_are_not_in_the_history(make_site)
     with (
         site.app.app_context(),
         orm.Session(site.engine) as session,
-        changes.change_set(session, None, "edit", is_recorded=True) as change_set,
+        changes.change_set(
+            session, None, "edit", mapper=sa.inspect(Customer), is_recorded=True
+        ) as change_set,
     ):
         change_set.add(Customer(code="C-OPEN", name="Open", email="hidden@example.org"))
     html = get(site, f"/admin/history/details/?id={last(site)}")
@@ -321,3 +323,40 @@ def test_the_list_of_changes_counts_changes(site):
     rename(site, "Renamed")
     count = len(reasons(site))
     assert f"{count} change{'' if count == 1 else 's'} " in get(site, "/admin/history/")
+
+
+class FirstCustomers(Policy):
+    def rows(self, principal, action, model):
+        return Customer.id < 3 if model is Customer else None
+
+
+def made_by(site, actor):
+    with site.engine.begin() as connection:
+        connection.execute(sa.update(ChangeSetRecord).values(actor_id=actor))
+
+
+def test_changes_of_models_and_rows_out_of_reach_are_not_told(site):
+    rename(site, "Far away", 5)
+    number = last(site)
+    made_by(site, "somebody else")
+    assert "Far away" in get(site, "/admin/history/")
+    for policy in (NoCustomers(), FirstCustomers()):
+        site.admin.policy = policy
+        assert "Far away" not in get(site, "/admin/history/")
+        assert "Far away" not in get(site, "/admin/")
+        for page in ("details", "undo"):
+            answer = site.client.get(f"/admin/history/{page}/?id={number}")
+            assert answer.status_code in (403, 404)
+
+
+def test_rows_out_of_reach_are_left_out_of_a_change_that_one_may_see(site):
+    rename(site, "Far away", 5)
+    number = last(site)
+    made_by(site, "somebody else")
+    with site.engine.begin() as connection:
+        connection.execute(sa.update(ChangeSetRecord).values(model="orders", label="an order"))
+    site.admin.policy = FirstCustomers()
+    html = get(site, f"/admin/history/details/?id={number}")
+    assert "Far away" not in html
+    assert "1 more that are not shown" in html
+    assert site.client.post(f"/admin/history/undo/?id={number}").status_code == 403
