@@ -14,6 +14,7 @@ RUN_READY := .venv/.run-ready
 DEV_READY := .venv/.dev-ready
 SA20_READY := .venv-sa20/.ready-$(SQLALCHEMY_20)
 PYTEST := -m pytest -n 2 --dist loadgroup
+# Measuring doubles the time of a test, and those on PostgreSQL run the same code once more.
 # What pytest answers when no test was chosen, which is no failure where ARGS chooses.
 NONE_CHOSEN := [ $$? = 5 ]
 
@@ -35,8 +36,8 @@ endif
 
 test: $(DEV_READY) ## run every test on SQLite, PostgreSQL and Chromium, and measure coverage
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run $(PYTEST) -m "not browser" $(ARGS) || $(NONE_CHOSEN)
-	$(BIN)/python $(PYTEST) -m browser $(ARGS) || $(NONE_CHOSEN)
+	$(BIN)/coverage run $(PYTEST) -m "not browser and not postgresql" $(ARGS) || $(NONE_CHOSEN)
+	$(BIN)/python $(PYTEST) -m "browser or postgresql" $(ARGS) || $(NONE_CHOSEN)
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report $(if $(strip $(ARGS)),--fail-under 0)
 
