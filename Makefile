@@ -14,7 +14,6 @@ RUN_READY := .venv/.run-ready
 DEV_READY := .venv/.dev-ready
 SA20_READY := .venv-sa20/.ready-$(SQLALCHEMY_20)
 PYTEST := -m pytest -n 2 --dist loadgroup
-# Measuring doubles the time of a test, and those on PostgreSQL run the same code once more.
 # What pytest answers when no test was chosen, which is no failure where ARGS chooses.
 NONE_CHOSEN := [ $$? = 5 ]
 
@@ -34,6 +33,7 @@ ifeq ($(filter-out examples.fleet.models,$(ADMIN_MODELS)),)
 endif
 	@$(FLASK) run --host $(HOST) --port $(PORT)
 
+# Measuring doubles the time of a test, and those on PostgreSQL run the same code once more.
 test: $(DEV_READY) ## run every test on SQLite, PostgreSQL and Chromium, and measure coverage
 	@rm -f .coverage .coverage.*
 	$(BIN)/coverage run $(PYTEST) -m "not browser and not postgresql" $(ARGS) || $(NONE_CHOSEN)
