@@ -339,18 +339,20 @@ def _row(reader: changed_rows.Reader, record: RowChangeRecord) -> c.HistoryRow |
     )
 
 
-def _undone(reader: changed_rows.Reader, step: Step) -> c.HistoryRow | None:
-    """What a page shows of what undoing ``step`` would do."""
+def _undone(reader: changed_rows.Reader, step: Step, counter: str | None) -> c.HistoryRow | None:
+    """What a page shows of what undoing ``step`` would do; the column ``counter`` counts on."""
     record, current = step.record, step.current or {}
-    before = record.new
+    before, after = record.new, record.old
     if step.current is not None:
         before = {n: v for n, v in current.items() if record.kind == "insert" or n in record.old}
+    if record.kind == "update":
+        before, after = ({n: v for n, v in i.items() if n != counter} for i in (before, after))
     return reader.row(
         record.table_name,
         _OPPOSITES[record.kind],
         record.key,
         before,
-        record.old,
+        after,
         id=record.id,
         state=step.state,
         current={n: current[n] for n in step.differing if n in current},
@@ -360,9 +362,10 @@ def _undone(reader: changed_rows.Reader, step: Step) -> c.HistoryRow | None:
 def _undo_tables(history: HistoryView, steps: Sequence[Step]) -> list[c.ChangedTable]:
     """The rows that an undo is about, by table."""
     reader = _reader(history, [step.record for step in steps[:SHOWN_ROWS]])
+    counters = {table.key: found.column.name for table, found in history.counters().items()}
     shown: dict[str, list[c.HistoryRow]] = {}
     for step in steps[:SHOWN_ROWS]:
-        row = _undone(reader, step)
+        row = _undone(reader, step, counters.get(step.record.table_name))
         if row is not None:
             shown.setdefault(step.record.table_name, []).append(row)
     counts = Counter(step.record.table_name for step in steps)

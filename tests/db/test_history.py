@@ -360,3 +360,12 @@ def test_rows_out_of_reach_are_left_out_of_a_change_that_one_may_see(site):
     assert "Far away" not in html
     assert "1 more that are not shown" in html
     assert site.client.post(f"/admin/history/undo/?id={number}").status_code == 403
+
+
+def test_a_version_is_not_said_to_go_back(site):
+    form = {"number": "2024-renamed"}
+    assert site.client.post(f"{site.url(Order, 'edit')}?id=1", data=form).status_code == 302
+    assert "<dt>Version</dt>" in get(site, f"/admin/history/details/?id={last(site)}")
+    html = get(site, f"/admin/history/undo/?id={last(site)}")
+    assert "2024-renamed" in html
+    assert "<dt>Version</dt>" not in html
