@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import flask
 import sqlalchemy as sa
@@ -33,6 +33,7 @@ SAMPLE = "examples.fleet.models"
 SAMPLE_VIEWS = "examples.fleet.admin"
 
 DEFAULTS: dict[str, Any] = {
+    "ADMIN_HISTORY": "on",
     "ADMIN_MODELS": SAMPLE,
     "ADMIN_SIGN_IN": "accounts",
     "ADMIN_PROXY_HOPS": 0,
@@ -49,6 +50,7 @@ DEFAULTS: dict[str, Any] = {
 
 FROM_ENVIRONMENT = (
     "ADMIN_ALLOW_OPEN",
+    "ADMIN_HISTORY",
     "ADMIN_MODELS",
     "ADMIN_NAME",
     "ADMIN_PROXY_HOPS",
@@ -59,6 +61,13 @@ FROM_ENVIRONMENT = (
     "SECRET_KEY",
 )
 """Settings read from variables of the same name; for each, ``<NAME>_FILE`` names a file."""
+
+HISTORIES: dict[str, bool | Literal["chained"]] = {
+    "on": True,
+    "off": False,
+    "chained": "chained",
+}
+"""What ADMIN_HISTORY may say, and what it means to `Admin`."""
 
 SHORTEST_KEY = 16
 WEAK_KEYS = {"changeme", "change-me", "change me", "secret", "secret-key", "secret key"}
@@ -100,6 +109,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> flask.Flask:
     url = problems.of(_database_url, app)
     problems.of(_secret_key, app)
     sign_in = problems.of(_sign_in, app)
+    history = problems.of(_history, app)
     hops = problems.of(_proxy_hops, app)
     problems.of(_migrations_directory, app)
     models = problems.of(_models, app, url)
@@ -108,6 +118,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> flask.Flask:
     assert url is not None
     assert models is not None
     assert sign_in is not None
+    assert history is not None
 
     if hops:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
@@ -116,7 +127,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> flask.Flask:
     # Read before the admin's tables join those of the sample, which it fills and empties.
     sample = import_module("examples.fleet.cli") if app.config["ADMIN_MODELS"] == SAMPLE else None
     _start_database(app, models, url)
-    admin = Admin(app, models.db, name=_name(app), sign_in=sign_in)
+    admin = Admin(app, models.db, name=_name(app), sign_in=sign_in, history=history)
     admin.register_all(models.source, views=dict(views or {}))
     pages.catch_errors(app)
     app.cli.add_command(admin_cli)
@@ -255,6 +266,17 @@ def _sign_in(app: flask.Flask) -> SignIn:
         case sign_in:
             chosen: SignIn = sign_in
             return chosen
+
+
+def _history(app: flask.Flask) -> bool | Literal["chained"]:
+    value = app.config["ADMIN_HISTORY"]
+    if isinstance(value, bool):
+        return value
+    if str(value) not in HISTORIES:
+        raise ConfigurationError(
+            f"ADMIN_HISTORY is {value!r}. Set it to 'on' (the default), 'off' or 'chained'."
+        )
+    return HISTORIES[str(value)]
 
 
 def _proxy_hops(app: flask.Flask) -> int:

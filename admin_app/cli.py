@@ -87,7 +87,9 @@ def verify_history() -> None:
     admin = current_app.extensions["admin_app"]
     last = chain.end(admin.session) if admin.has_table(chain.ChainRecord) else None
     if last is None:
-        raise click.ClickException("The history is not chained: see Admin(…, history=“chained”).")
+        raise click.ClickException(
+            "The history is not chained: see Admin(…, history=“chained”) or ADMIN_HISTORY."
+        )
     found = chain.fault(admin.session)
     if found is not None:
         number, sentence = found

@@ -104,6 +104,18 @@ def test_a_database_without_models_is_reflected(make: Make, database_url: str) -
     assert "flask admin init-db" in answer.text
 
 
+def test_the_history_is_kept_chained_or_left_out_as_the_environment_says(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {}
+    for value in ("", "on", "chained", "off"):
+        monkeypatch.setenv("ADMIN_HISTORY", value)
+        admin = make(ADMIN_MODELS="shop_models").extensions["admin_app"]
+        said[value] = (admin.history is not None, admin._is_chained)
+    kept = (True, False)
+    assert said == {"": kept, "on": kept, "chained": (True, True), "off": (False, False)}
+
+
 def test_every_wrong_setting_is_told_at_once(make: Make, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     told = problems(
@@ -112,6 +124,7 @@ def test_every_wrong_setting_is_told_at_once(make: Make, tmp_path: Path) -> None
         DATABASE_URL="oracal://anna:topsecret@host/shop",
         SECRET_KEY="short",
         ADMIN_SIGN_IN="perhaps",
+        ADMIN_HISTORY="maybe",
         ADMIN_PROXY_HOPS="-1",
         ADMIN_MODELS="no_such.module",
         ADMIN_VIEWS="shop_models:NUMBER",
@@ -122,6 +135,7 @@ def test_every_wrong_setting_is_told_at_once(make: Make, tmp_path: Path) -> None
         "DATABASE_URL",
         "SECRET_KEY",
         "ADMIN_SIGN_IN",
+        "ADMIN_HISTORY",
         "ADMIN_PROXY_HOPS",
         "MIGRATIONS_DIR",
         "ADMIN_MODELS",
