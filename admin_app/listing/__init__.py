@@ -25,6 +25,7 @@ from admin_app.listing.loading import (
 from admin_app.listing.rows import Listing
 from admin_app.listing.searching import fields as search_fields
 from admin_app.listing.searching import signed
+from admin_app.listing.selection import Selection
 from admin_app.listing.state import COUNT_LIMIT, Chosen, Count, ListedRow, ListState, Order, Page
 from admin_app.listing.tables import indexed as known_indexes
 from admin_app.listing.tables import known as known_table
@@ -38,6 +39,7 @@ __all__ = [
     "Listing",
     "Order",
     "Page",
+    "Selection",
     "form_options",
     "known_indexes",
     "known_table",
