@@ -1,0 +1,1 @@
+"""Rows from files: read, mapped to attributes, tried, and written as one undoable change."""
