@@ -42,13 +42,12 @@ def views_by_table(views: Iterable[Any]) -> dict[str, Any]:
 
 def reached(view: Any, table: sa.Table, keys: Collection[Key]) -> set[Key] | None:
     """Which of the rows of ``table`` with ``keys`` ``view`` lists; None where it lists them all."""
-    listing = view.get_listing()
-    if listing.scope is None and not listing.criteria:
+    if not view.is_narrowed:
         return None
     connection = view.get_session().connection(bind_arguments={"clause": table})
     columns = images.key_columns(table)
     dialect = connection.dialect
-    rows = listing.base().with_only_columns(*(images.stored(c, dialect) for c in columns))
+    rows = view.get_listing().base().with_only_columns(*(images.stored(c, dialect) for c in columns))
     found: set[Key] = set()
     for criterion in images.having(table, keys, dialect):
         for row in connection.execute(rows.where(criterion)):

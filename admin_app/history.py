@@ -109,7 +109,7 @@ class HistoryView(ModelView):
         """
         views = self.views_by_table()
         seen = {name: v for name, v in views.items() if v.is_accessible() and v.may("view")}
-        whole = [name for name, view in seen.items() if not _is_narrowed(view)]
+        whole = [name for name, view in seen.items() if not view.is_narrowed]
         if len(whole) == len(views):
             return None
         principal = self.principal()
@@ -131,7 +131,7 @@ class HistoryView(ModelView):
         hidden: set[int] = set()
         for name in {r.table_name for r in rows}:
             view, table = views.get(name), tables.get(name)
-            if view is None or table is None or not _is_narrowed(view):
+            if view is None or table is None or not view.is_narrowed:
                 continue
             keys = {r.id: undoing.key_of(r, table) for r in rows if r.table_name == name}
             reached = changed_rows.reached(view, table, list(keys.values()))
@@ -179,7 +179,7 @@ class HistoryView(ModelView):
         text = request.args.get("id", "")
         identity = inspection.identity_text(view.mapper).decode(text)
         instance = view.get_one(text)
-        if instance is None and _is_narrowed(view):
+        if instance is None and view.is_narrowed:
             raise NotFound(f"There is no {view.singular.lower()} “{inspection.shorten(text)}”.")
         found = versions.records_of(self.get_session(), view.mapper, identity, SHOWN_ROWS)
         reader = _reader(self, found)
@@ -213,7 +213,7 @@ class HistoryView(ModelView):
                 raise Forbidden(
                     f"You may not undo this: it would {_RIGHTS[kind]} rows of {view.name}."
                 )
-        for view in {v for v in views.values() if _is_narrowed(v)}:
+        for view in {v for v in views.values() if v.is_narrowed}:
             own = [r for r in rows if views.get(r.table_name) is view]
             is_told = len(self._in_reach(record, own)) == len(own)
             if own and not (is_told and _all_in_reach(view, own)):
@@ -301,10 +301,6 @@ def _moment(at: dt.datetime) -> Markup:
 
 def _rows(count: int) -> str:
     return "One row is" if count == 1 else f"{count:,} rows are"
-
-
-def _is_narrowed(view: Any) -> bool:
-    return view._scope() is not None or view._narrowed("view", view.model) is not None
 
 
 def _all_in_reach(view: Any, rows: Sequence[RowChangeRecord]) -> bool:

@@ -144,11 +144,11 @@ def tell() -> None:
 
 def is_in_reach(view: Any, instance: Any) -> bool:
     """Whether the row that was just written is still among those that the visitor may see."""
-    listing = (view.parent_view or view).get_listing()
-    if listing.scope is None and not listing.criteria:
-        return True
+    whole = view.parent_view or view
     identity = sa.inspect(instance).identity
-    return identity is None or listing.one(view.get_session(), identity) is not None
+    if identity is None or not whole.is_narrowed:
+        return True
+    return whole.get_listing().one(view.get_session(), identity) is not None
 
 
 def _stay_in_reach(view: Any, form: Any, change_set: changes.ChangeSet) -> None:

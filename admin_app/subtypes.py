@@ -45,7 +45,7 @@ def over(view: Any, mapper: orm.Mapper[Any]) -> Any:
 def within(parent: Any, mapper: orm.Mapper[Any], what: str) -> list[sa.ColumnElement[bool]]:
     """That rows of ``mapper`` are among those that ``parent`` lists, where it narrows them."""
     listing = parent.get_listing(what)
-    if listing.scope is None and not listing.criteria:
+    if not listing.is_narrowed:
         return []
     keys = [getattr(mapper.class_, k) for k in inspection.identity_keys(mapper)]
     known = [getattr(parent.model, k) for k in inspection.identity_keys(parent.mapper)]

@@ -358,11 +358,13 @@ class ModelView(
         if view is None:
             narrowed = self._narrowed("view", mapper.class_)
             return None if narrowed is None else sa.select(mapper.class_).where(narrowed)
-        listing = view.over(mapper).get_listing()
-        if listing.scope is None and not listing.criteria:
-            return None
-        rows: sa.Select[Any] = listing.base()
-        return rows
+        own = view.over(mapper)
+        return own.get_listing().base() if own.is_narrowed else None
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether the current principal may see some of the rows only."""
+        return self.get_listing().is_narrowed
 
     def _narrowed(self, what: str, model: type[Any]) -> sa.ColumnElement[bool] | None:
         """The predicate that the policy sets on rows of ``model``."""

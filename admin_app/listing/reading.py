@@ -420,7 +420,7 @@ class _Reader:
         if self.total is not None:
             return self.total
         if self.dialect == "postgresql" and (self.size is None or self.size >= LARGE):
-            is_all = not self.listing.criteria and self.listing.scope is None
+            is_all = not self.listing.is_narrowed
             if self.size is None or not is_all or self.mapper.inherits:
                 return None
             return Count(self.size, is_exact=False, is_estimate=True)

@@ -76,6 +76,11 @@ class Listing:
     def model(self) -> type[Any]:
         return self.mapper.class_
 
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether it leaves out rows before anybody has searched or filtered."""
+        return self.scope is not None or bool(self.criteria)
+
     def parse(self, args: Mapping[str, str], positions: Sequence[str] = ()) -> ListState:
         """The state that URL arguments ask for; see `arguments.parse`."""
         return arguments.parse(self, args, positions)
