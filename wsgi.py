@@ -11,4 +11,6 @@ try:
     app = create_app()
 except ConfigurationError as error:
     # Somebody has to mend settings, not code: he needs the sentences and no traceback.
-    sys.exit("\n".join(error.problems))
+    print(*error.problems, sep="\n", file=sys.stderr)
+    # gunicorn's APP_LOAD_ERROR. After any other end of a worker it would start the next, for ever.
+    sys.exit(4)

@@ -375,7 +375,8 @@ def start(*command: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 @pytest.mark.parametrize(
-    "command", [("flask", "--app", "wsgi", "routes"), ("gunicorn", "--check-config", "wsgi:app")]
+    "command",
+    [("flask", "--app", "wsgi", "routes"), ("gunicorn", "--bind", "127.0.0.1:0", "wsgi:app")],
 )
 def test_wrong_settings_stop_the_start_without_a_traceback(
     command: tuple[str, ...], tmp_path: Path
