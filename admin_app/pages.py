@@ -28,7 +28,8 @@ from flask import g, request
 from flask.sansio.scaffold import Scaffold
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError, CSRFProtect, generate_csrf
-from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader
+from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader, pass_context
+from jinja2.runtime import Context
 from markupsafe import escape
 from werkzeug.exceptions import (
     HTTPException,
@@ -284,7 +285,8 @@ def install(app: flask.Flask) -> None:
         loaders.insert(0, app.jinja_loader)
     # A cached property in Flask: setting it is how a loader is chosen on an existing application.
     app.jinja_loader = ChoiceLoader(loaders)
-    app.jinja_env.globals.update(asset=asset, csp_nonce=csp_nonce)
+    own = {"asset": asset, "csp_nonce": csp_nonce, "is_overridden": is_overridden}
+    app.jinja_env.globals.update(own)
     app.jinja_env.globals.setdefault("csrf_token", generate_csrf)
     _set_csrf_defaults(app)
     _start_babel(app)
@@ -336,6 +338,12 @@ def csp_nonce() -> str:
         g.admin_csp_nonce = secrets.token_urlsafe(18)
     nonce: str = g.admin_csp_nonce
     return nonce
+
+
+@pass_context
+def is_overridden(context: Context, *blocks: str) -> bool:
+    """Whether a template that extends the one being printed has one of its ``blocks`` itself."""
+    return any(len(context.blocks.get(name, ())) > 1 for name in blocks)
 
 
 def theme() -> Theme | None:

@@ -35,21 +35,25 @@ class IdentityText:
         self._mapper = mapper
         self._types = [c.type for c in mapper.primary_key]
         self._getters = [mapper.class_manager[k] for k in identity_keys(mapper)]
+        self._is_plain = len(self._types) == 1 and not is_decorated(self._types[0])
 
     def of(self, instance: object) -> str:
         """The text for ``instance``, which must have been loaded or flushed."""
-        state = orm.attributes.instance_state(instance)
-        identity = state.identity
-        if identity is None:
-            identity = self._mapper.primary_key_from_instance(instance)
-        if len(identity) == 1 and type(identity[0]) is int and not is_decorated(self._types[0]):
+        identity = self._identity(instance)
+        if self._is_plain and type(identity[0]) is int:
             return str(identity[0])
         return self.encode(identity)
 
     def quoted(self, instance: object) -> str:
         """The text for ``instance`` as an argument of a URL."""
-        text = self.of(instance)
-        return text if text.isdigit() and text.isascii() else quote(text, safe="")
+        identity = self._identity(instance)
+        if self._is_plain and type(identity[0]) is int:
+            return str(identity[0])
+        return quote(self.encode(identity), safe="")
+
+    def _identity(self, instance: object) -> Any:
+        key = orm.attributes.instance_state(instance).key
+        return self._mapper.primary_key_from_instance(instance) if key is None else key[1]
 
     def encode(self, identity: Iterable[Any]) -> str:
         """The text for ``identity``, a sequence as ``inspect(instance).identity`` gives it."""

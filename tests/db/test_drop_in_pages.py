@@ -211,6 +211,31 @@ def test_a_block_of_a_page_can_be_replaced(host, option, parent, block, page):
     assert "<nav" in html
 
 
+@pytest.mark.parametrize("block", ["list_row", "list_row_actions"])
+def test_rows_are_drawn_alike_in_one_piece_and_by_blocks(host, block):
+    class View(ModelView):
+        column_extra_row_actions = [LinkRowAction("x", "/go/{row_id}")]
+
+    view = host.add(View)
+    address = "/admin/post/?group=kind&totals=price:sum"
+    host.template(
+        "own.html",
+        f"{{% extends 'admin/model/list.html' %}}{{% block {block} %}}{{{{ super() }}}}"
+        "<i>mine</i>{% endblock %}",
+    )
+    plain = host.get(address)
+    view.list_template = "own.html"
+    blocks = host.get(address)
+    assert blocks.count("<i>mine</i>") == 3
+    assert _rows(blocks.replace("<i>mine</i>", "")) == _rows(plain)
+
+
+def _rows(html):
+    body = html.partition("<tbody>")[2].partition("</tbody>")[0]
+    assert "group-head" in body
+    return re.sub(r">\s+<", "><", body.strip())
+
+
 def test_a_template_written_for_flask_admin_finds_what_it_was_given(host):
     host.template(
         "own.html",
