@@ -1,5 +1,6 @@
 """A web admin for SQLAlchemy models."""
 
+from admin_app import jobs as jobs
 from admin_app.actions import action as action
 from admin_app.columns import display as display
 from admin_app.extension import Admin as Admin

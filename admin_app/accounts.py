@@ -46,7 +46,11 @@ class Host(Protocol):
 
 
 class SignIn(Protocol):
-    """A way to tell who sends a request."""
+    """A way to tell who sends a request.
+
+    It may also have ``find(id)``, which gives the principal of this id as he is today, or None.
+    Without it a job that somebody has started is run with the rights that he has as staff.
+    """
 
     def init_app(self, app: flask.Flask, admin: Host) -> None:
         """Prepare ``app``, once; raises `ConfigurationError` where this sign-in cannot work."""
@@ -197,6 +201,13 @@ class Accounts:
                 return None
             raise
 
+    def find(self, id: str) -> Principal | None:
+        """The account with this id, as it is now; None when it is gone."""
+        user = self._session.get(User, int(id)) if id.isdecimal() else None
+        if user is None:
+            return None
+        return Principal(id=str(user.id), label=user.email, is_staff=bool(user.active))
+
     def sign_in_url(self, next_url: str) -> str | None:
         return flask.url_for(f"{BLUEPRINT}.login", next=next_url)
 
@@ -284,6 +295,15 @@ class FlaskLogin:
             return None
         return Principal(user.get_id(), self.label(user), bool(self.may_enter(user)))
 
+    def find(self, id: str) -> Principal | None:
+        """The user whom the host's ``user_loader`` finds; None when he is gone or not active."""
+        # Flask-Login has a public way to set the loader only.
+        manager = flask.current_app.login_manager  # type: ignore[attr-defined]
+        user = manager._user_callback(id)
+        if user is None or not user.is_active:
+            return None
+        return Principal(user.get_id(), self.label(user), bool(self.may_enter(user)))
+
     def sign_in_url(self, next_url: str) -> str | None:
         view = flask.current_app.login_manager.login_view  # type: ignore[attr-defined]
         if view is None and "security" in flask.current_app.extensions:
@@ -314,6 +334,10 @@ class Open:
 
     def identify(self) -> Principal | None:
         return Principal("open", "Open access", is_staff=True)
+
+    def find(self, id: str) -> Principal | None:
+        """Everybody, whoever it was."""
+        return self.identify()
 
     def sign_in_url(self, next_url: str) -> str | None:
         return None

@@ -37,13 +37,14 @@ NAMING_CONVENTION = {
 }
 """Every constraint has a name, without which SQLite's batch migrations cannot find it again."""
 
-Kind = Literal["read", "write", "preview", "lookup", "job"]
+Kind = Literal["read", "write", "preview", "lookup", "chunk", "job"]
 
 LIMITS: dict[Kind, tuple[int, int]] = {
     "read": (10_000, 2_000),
     "write": (20_000, 5_000),
     "preview": (10_000, 2_000),
     "lookup": (3_000, 1_000),
+    "chunk": (120_000, 5_000),
     "job": (0, 0),
 }
 """Milliseconds that a statement, and the wait for a lock in it, may take; 0 is for ever."""
@@ -214,14 +215,14 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 def begin_write(
     session: orm.Session | orm.scoped_session[Any],
     mapper: orm.Mapper[Any],
-    kind: Literal["write", "preview"] = "write",
+    kind: Literal["write", "preview", "chunk"] = "write",
 ) -> None:
     """Begin the transaction in which a row of ``mapper`` is read and then written.
 
     What the session has read before is let go. On SQLite the lock for writing is taken at once:
     a transaction that began by reading is refused when somebody else has written in between. On
-    PostgreSQL the transaction gets the limits of a write, or of one that is only tried: that
-    waits less for others, on SQLite as well.
+    PostgreSQL the transaction gets the limits of a write, of a job's chunk, or of a write that is
+    only tried: that waits less for others, on SQLite as well.
     """
     session.rollback()
     dialect = session.get_bind(mapper=mapper).dialect.name

@@ -271,6 +271,11 @@ class Admin(FlaskAdmin):
         """The view of ``model``; KeyError when it has none."""
         return self.views_by_model[model]
 
+    def view_at(self, endpoint: str) -> ModelView | None:
+        """The view of a model that has this endpoint."""
+        found = (v for v in self._views if v.endpoint == endpoint and isinstance(v, ModelView))
+        return next(found, None)
+
     def view_for_mapper(self, mapper: orm.Mapper[Any]) -> ModelView | None:
         """The view of a mapper's class, or of the nearest class that it inherits from."""
         for ancestor in mapper.iterate_to_root():
@@ -319,6 +324,15 @@ class Admin(FlaskAdmin):
         if "admin_principal" not in g:
             g.admin_principal = self.sign_in.identify()
         found: Principal | None = g.admin_principal
+        return found
+
+    def principal_of(self, id: str, label: str) -> Principal | None:
+        """Somebody who has started a job, as the sign-in knows him today; None if it does not.
+
+        A sign-in that cannot tell (see `accounts.SignIn`) leaves it to the policy alone.
+        """
+        find = getattr(self.sign_in, "find", None)
+        found: Principal | None = find(id) if find else Principal(id, label, is_staff=True)
         return found
 
     def enter(self) -> ResponseReturnValue | None:

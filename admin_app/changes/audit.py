@@ -38,6 +38,8 @@ class ChangeSetRecord(Base):
     undoes_id: orm.Mapped[int | None] = orm.mapped_column(
         BigKey, sa.ForeignKey("admin_change_set.id"), index=True
     )
+    job_id: orm.Mapped[int | None] = orm.mapped_column(BigKey, index=True)
+    """The job that it is a chunk of; that may be forgotten earlier."""
 
     rows: orm.Mapped[list[RowChangeRecord]] = orm.relationship(
         back_populates="change_set", order_by="RowChangeRecord.id", passive_deletes=True
@@ -91,6 +93,7 @@ def keep(
     reason: str | None = None,
     undoes_id: int | None = None,
     make_link: Callable[[Any], Any] | None = None,
+    job_id: int | None = None,
 ) -> int | None:
     """Write ``changes`` into the history within the transaction of ``session``; the set's id.
 
@@ -115,6 +118,7 @@ def keep(
         "request_id": request_id,
         "reason": reason,
         "undoes_id": undoes_id,
+        "job_id": job_id,
     }
     statement = sa.insert(ChangeSetRecord).values(about)
     number: int = session.execute(statement).inserted_primary_key[0]  # type: ignore[attr-defined]
