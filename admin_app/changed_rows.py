@@ -9,14 +9,16 @@ import contextlib
 import difflib
 import json
 import re
+import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 from markupsafe import Markup, escape
+from sqlalchemy import orm
 
 from admin_app import contexts as c
-from admin_app import inspection, rendering
+from admin_app import inspection, rendering, subtypes
 from admin_app.changes import images
 from admin_app.changes.images import Image, Key
 from admin_app.errors import NotFound
@@ -31,12 +33,18 @@ KINDS = {"insert": "created", "update": "changed", "delete": "deleted"}
 
 
 def views_by_table(views: Iterable[Any]) -> dict[str, Any]:
-    """The view of each table that a class of ``views`` is mapped to."""
+    """The view of each table that a class of ``views`` is mapped to, or a subclass of one."""
+    views = list(views)
     found: dict[str, Any] = {}
     for view in views:
         for table in view.mapper.tables:
             if table is view.mapper.local_table or table.key not in found:
                 found[table.key] = view
+    for view in views:
+        for mapper in view.mapper.self_and_descendants:
+            table = mapper.local_table
+            if table is not None and getattr(table, "key", None) not in found:
+                found[table.key] = subtypes.over(view, mapper)
     return found
 
 
@@ -47,7 +55,9 @@ def reached(view: Any, table: sa.Table, keys: Collection[Key]) -> set[Key] | Non
     connection = view.get_session().connection(bind_arguments={"clause": table})
     columns = images.key_columns(table)
     dialect = connection.dialect
-    rows = view.get_listing().base().with_only_columns(*(images.stored(c, dialect) for c in columns))
+    rows = (
+        view.get_listing().base().with_only_columns(*(images.stored(c, dialect) for c in columns))
+    )
     found: set[Key] = set()
     for criterion in images.having(table, keys, dialect):
         for row in connection.execute(rows.where(criterion)):
@@ -128,7 +138,7 @@ class Reader:
             return None
         made = made or {}
         is_unknown = self._is_key_made(table_name, made)
-        text = None if is_unknown else identity_of(key)
+        text = None if is_unknown else identity_of(key, view and view.mapper)
         noun, _ = self.nouns(table_name)
         link = None
         if view is not None and text is not None and kind != "delete":
@@ -145,7 +155,7 @@ class Reader:
             columns=list(self._columns(table_name, kind, old or {}, new or {}, made)),
             state=state,
             current=[
-                (self._label(view, table_name, name), self._shown(table_name, name, value))
+                (self.label(table_name, name), self.value(table_name, name, value))
                 for name, value in (current or {}).items()
             ],
         )
@@ -180,26 +190,27 @@ class Reader:
     def _columns(
         self, table_name: str, kind: str, old: Image, new: Image, made: Mapping[str, str]
     ) -> Iterator[c.ChangedValue]:
-        view = self.views.get(table_name)
         for name in new or old:
-            if view is not None and not self._may_read(view, table_name, name):
+            if not self.may_read(table_name, name):
                 continue
             before, after = old.get(name), new.get(name)
             if kind != "update" and before is None and after is None:
                 continue
-            label = self._label(view, table_name, name)
+            label = self.label(table_name, name)
             if name in made:
-                was = self._shown(table_name, name, before) if kind == "update" else None
+                was = self.value(table_name, name, before) if kind == "update" else None
                 yield c.ChangedValue(label, was, MADE % made[name])
                 continue
             yield c.ChangedValue(
                 label,
-                None if kind == "insert" else self._shown(table_name, name, before),
-                None if kind == "delete" else self._shown(table_name, name, after),
-                _both(before, after),
+                None if kind == "insert" else self.value(table_name, name, before),
+                None if kind == "delete" else self.value(table_name, name, after),
+                both(before, after),
+                name,
             )
 
-    def _shown(self, table_name: str, name: str, value: Any) -> Any:
+    def value(self, table_name: str, name: str, value: Any) -> Any:
+        """The ``value`` of a column as HTML; of a foreign key, what the row is called."""
         table = self.tables.get(table_name)
         column = None if table is None else table.columns.get(name)
         target = None if column is None else _target(column)
@@ -215,13 +226,19 @@ class Reader:
             return None
         return inspection.key_of(view.mapper, table.columns[name])
 
-    def _may_read(self, view: Any, table_name: str, name: str) -> bool:
+    def may_read(self, table_name: str, name: str) -> bool:
+        """Whether the visitor may see a column."""
+        view = self.views.get(table_name)
         key = self._attribute(view, table_name, name)
-        return bool(view.may("view", key or name))
+        return view is None or bool(view.may("view", key or name))
 
-    def _label(self, view: Any, table_name: str, name: str) -> str:
+    def label(self, table_name: str, name: str) -> str:
+        """What a column is called."""
+        view = self.views.get(table_name)
         key = self._attribute(view, table_name, name)
-        return str(view.get_column_name(key)) if key is not None else inspection.words(name)
+        if view is None or key is None:
+            return inspection.words(name)
+        return str(view.get_column_name(key))
 
 
 def _target(column: sa.Column[Any]) -> sa.Column[Any] | None:
@@ -252,19 +269,27 @@ def labels(view: Any, texts: Collection[str]) -> dict[str, str]:
     return found
 
 
-def identity_of(key: str) -> str | None:
-    """The key of a row as URLs write it, from `images.key_text`; None where that is a digest."""
+def identity_of(key: str, mapper: orm.Mapper[Any] | None = None) -> str | None:
+    """The key of a row as URLs write it, from `images.key_text`; None where that is a digest.
+
+    A database may have other words for a value than URLs; ``mapper`` knows those.
+    """
     if not key.startswith("["):
         return None
     parts = json.loads(key)
     if any(isinstance(p, dict) for p in parts):
         return None
     escaped = (".n" if p is None else str(p).replace(".", "..").replace(",", ".,") for p in parts)
-    return ",".join(escaped)
+    text = ",".join(escaped)
+    with contextlib.suppress(NotFound):
+        if mapper is not None:
+            text_of = inspection.identity_text(mapper)
+            return text_of.encode(text_of.decode(text))
+    return text
 
 
-def _both(old: Any, new: Any) -> Markup | None:
-    """Both in one where they are long texts."""
+def both(old: Any, new: Any) -> Markup | None:
+    """Both values in one where they are long texts."""
     if not isinstance(old, str) or not isinstance(new, str):
         return None
     return marked(old, new) if rendering.CUT < max(len(old), len(new)) <= COMPARED else None
@@ -296,6 +321,10 @@ def shown(value: Any, column: sa.Column[Any] | None = None) -> Any:
         case dict():
             return rendering.text(str(next(iter(value.values()))))
     type_ = None if column is None else inspection.stored_type(column.type)
+    if isinstance(type_, sa.Uuid) and isinstance(value, str):
+        # SQLite keeps no dashes.
+        with contextlib.suppress(ValueError):
+            value = str(uuid.UUID(value))
     if isinstance(type_, sa.Boolean) and value in (0, 1):
         return rendering.text("yes" if value else "no")
     if isinstance(type_, sa.DateTime | sa.Time) and isinstance(value, str):

@@ -6,7 +6,6 @@ like any other. A change set's page shows its rows as far as the visitor may see
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,12 +18,12 @@ from flask_admin.base import expose
 from markupsafe import Markup
 from werkzeug.utils import redirect
 
-from admin_app import changed_rows, changes, database, inspection, pages, rendering, saving
+from admin_app import changed_rows, changes, database, inspection, pages, row_history, saving
 from admin_app import contexts as c
 from admin_app.changes import images, undoing, versions
 from admin_app.changes.audit import ChangeSetRecord, RowChangeRecord
 from admin_app.changes.undoing import Step
-from admin_app.errors import Forbidden, NotFound, WriteRefused
+from admin_app.errors import Forbidden, WriteRefused
 from admin_app.navigation import breadcrumbs
 from admin_app.views import ModelView
 
@@ -34,21 +33,14 @@ RECENT = 10
 SHOWN_ROWS = 200
 """Rows of one change set, or changes of one row, that a page shows."""
 
-_show_moment = rendering.by_type(sa.DateTime(timezone=True), is_cut=False)
-
-_SOURCES = {
-    "create": "New row",
-    "edit": "Form",
-    "delete": "Delete",
-    "cells": "Cells of the list",
-    "undo": "Undo",
-}
 _VERBS = {
     "create": "created",
     "edit": "changed",
     "delete": "deleted",
     "cells": "changed",
     "undo": "undid the change of",
+    "revert": "set back a field of",
+    "restore": "brought back a version of",
 }
 _OPPOSITES = {"insert": "delete", "update": "update", "delete": "insert"}
 _RIGHTS = {"insert": "delete", "update": "change", "delete": "add"}
@@ -90,8 +82,8 @@ class HistoryView(ModelView):
     @property
     def column_formatters(self) -> dict[str, Any]:  # type: ignore[override]
         return {
-            "at": lambda v, context, record, name: _moment(record.at),
-            "source": lambda v, context, record, name: _SOURCES.get(record.source, record.source),
+            "at": lambda v, context, record, name: row_history.moment(record.at),
+            "source": lambda v, context, record, name: row_history.source_of(record),
             "model": lambda v, context, record, name: self._noun(record.model),
         }
 
@@ -169,25 +161,32 @@ class HistoryView(ModelView):
 
     @expose("/row/")
     def row_view(self) -> ResponseReturnValue:
-        """What was done to one row: ``of`` names its view, ``id`` its key."""
-        view = next(
-            (v for v in self.admin.views_by_model.values() if v.endpoint == request.args.get("of")),
-            None,
-        )
-        if view is None or not view.may("view") or not view.is_accessible():
-            raise NotFound("There is no such page.")
-        text = request.args.get("id", "")
-        identity = inspection.identity_text(view.mapper).decode(text)
-        instance = view.get_one(text)
-        if instance is None and view.is_narrowed:
-            raise NotFound(f"There is no {view.singular.lower()} “{inspection.shorten(text)}”.")
-        found = versions.records_of(self.get_session(), view.mapper, identity, SHOWN_ROWS)
-        reader = _reader(self, found)
-        shown = [(r.change_set, s) for r in found if (s := _row(reader, r)) is not None]
-        html: str = self.render(
-            "admin/history/row.html", page=_row_page(self, view, text, instance, shown)
+        """What was done to one row, or the whole row as it was ``at`` some time."""
+        row = row_history.requested(self)
+        at = request.args.get("at", "").strip()
+        html: str = (
+            self.render(
+                "admin/history/row_at.html",
+                page=row_history.at_page(row, row_history.parse_at(at)),
+            )
+            if at
+            else self.render("admin/history/row.html", page=row_history.page(row))
         )
         return html
+
+    @expose("/restore/", methods=("GET", "POST"))
+    def restore_view(self) -> ResponseReturnValue:
+        """POST brings a row back as it was ``at`` some time; GET only shows it so."""
+        if request.method == "GET":
+            return redirect(self.get_url(".row_view", **request.args))
+        return row_history.restore(self)
+
+    @expose("/revert/", methods=("GET", "POST"))
+    def revert_view(self) -> ResponseReturnValue:
+        """POST sets one field of a row back to what it held before a change; GET leads away."""
+        if request.method == "GET":
+            return redirect(self.get_url(".index_view"))
+        return row_history.revert(self)
 
     @expose("/undo/", methods=("GET", "POST"))
     def undo_view(self) -> ResponseReturnValue:
@@ -273,9 +272,21 @@ class HistoryView(ModelView):
         url: str = flask.url_for(f"{self.endpoint}.undo_view", id=number)
         return url
 
-    def row_url(self, view: Any, text: str) -> str:
+    def row_url(self, view: Any, text: str, **more: Any) -> str:
         """Where the history of the row with the identity ``text`` of ``view`` is."""
-        url: str = flask.url_for(f"{self.endpoint}.row_view", of=view.endpoint, id=text)
+        url: str = flask.url_for(f"{self.endpoint}.row_view", of=view.endpoint, id=text, **more)
+        return url
+
+    def restore_url(self, row: row_history.Row, at: str) -> str:
+        """Where a POST brings ``row`` back as it was ``at`` some time."""
+        url: str = self.get_url(
+            ".restore_view", of=row.view.endpoint, id=row.text, at=at, url=row.url(at=at)
+        )
+        return url
+
+    def revert_url(self, row: row_history.Row, number: int, column: str) -> str:
+        """Where a POST takes back what the change ``number`` of ``row`` did to ``column``."""
+        url: str = self.get_url(".revert_view", id=number, column=column, url=row.url())
         return url
 
 
@@ -289,14 +300,9 @@ def _activity(history: HistoryView, record: ChangeSetRecord) -> c.Activity:
         did=f"{_VERBS.get(record.source, 'changed')} {noun}".strip(),
         what=f"“{record.label}”" if record.label else f"change {record.id}",
         url=flask.url_for(f"{history.endpoint}.details_view", id=record.id),
-        when=_moment(record.at),
+        when=row_history.moment(record.at),
         more=f"and {count:,} more {'row' if count == 1 else 'rows'}" if count else "",
     )
-
-
-def _moment(at: dt.datetime) -> Markup:
-    """When something was done, to the second."""
-    return _show_moment(at.replace(microsecond=0))
 
 
 def _rows(count: int) -> str:
@@ -406,15 +412,22 @@ def _set_page(
 def _title(history: HistoryView, record: ChangeSetRecord) -> str:
     noun = history._noun(record.model) if record.model != "admin_change_set" else None
     what = f"“{record.label}”" if record.label else noun or f"change {record.id}"
-    verbs = {"create": "Created", "edit": "Changed", "delete": "Deleted", "undo": "Undid"}
+    verbs = {
+        "create": "Created",
+        "edit": "Changed",
+        "delete": "Deleted",
+        "undo": "Undid",
+        "revert": "Set back",
+        "restore": "Brought back",
+    }
     return f"{verbs.get(record.source, 'Changed')} {what}"
 
 
 def _facts(history: HistoryView, record: ChangeSetRecord) -> list[tuple[str, Any]]:
     facts: list[tuple[str, Any]] = [
-        ("When", _moment(record.at)),
+        ("When", row_history.moment(record.at)),
         ("Who", _who(history, record)),
-        ("By", _SOURCES.get(record.source, record.source)),
+        ("By", row_history.source_of(record)),
         ("Rows", f"{record.row_count:,}"),
     ]
     if record.reason:
@@ -434,43 +447,6 @@ def _who(history: HistoryView, record: ChangeSetRecord) -> str:
     if url is None:
         return "nobody who was signed in"
     return Markup('<a class="link" href="%s">%s</a>') % (url, record.actor or record.actor_id)
-
-
-def _row_page(
-    history: HistoryView,
-    view: Any,
-    text: str,
-    instance: Any,
-    shown: Sequence[tuple[ChangeSetRecord, c.HistoryRow]],
-) -> c.RowHistoryPage:
-    label = (
-        f"{view.singular} {text}"
-        if instance is None
-        else inspection.label(view.mapper).of(instance)
-    )
-    url = None
-    if instance is not None:
-        url = view.url_for("details" if view.can_view_details else "edit", id=text)
-    return c.RowHistoryPage(
-        title=f"History of {label}",
-        heading=f"History of {label}",
-        breadcrumbs=breadcrumbs(
-            view, (str(view.name), view.get_url(".index_view")), (label, url), ("History", None)
-        ),
-        is_gone=instance is None,
-        changes=[
-            c.HistoryEntry(
-                when=_moment(record.at),
-                who=record.actor or "nobody who was signed in",
-                by=_SOURCES.get(record.source, record.source),
-                reason=record.reason,
-                url=history.get_url(".details_view", id=record.id),
-                undo_url=history.undo_page_url(record.id),
-                row=row,
-            )
-            for record, row in shown
-        ],
-    )
 
 
 def _undo_page(history: HistoryView, record: ChangeSetRecord, steps: Sequence[Step]) -> c.UndoPage:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from flask import g, request
 from werkzeug.utils import redirect
 
-from admin_app import changed_rows, changes
+from admin_app import changed_rows, changes, saving
 from admin_app import contexts as c
 from admin_app.changes.preview import Review, Reviewed, ReviewedRow
 from admin_app.explaining import lines
@@ -101,7 +101,11 @@ def _about(view: Any) -> str:
     """Who sends what to where: a review is of nothing else."""
     principal = view.principal()
     # A page sends every line end as CRLF, whatever it was told.
-    sent = sorted((name, "\n".join(value.splitlines())) for name, value in _sent())
+    sent = sorted(
+        (name, "\n".join(value.splitlines()))
+        for name, value in _sent()
+        if name != saving.REASON_FIELD
+    )
     return json.dumps([principal.id if principal else None, request.full_path, sent])
 
 
@@ -300,6 +304,9 @@ def _page(view: Any, review: Review) -> c.ReviewPage:
     for name, file in request.files.items(multi=True):
         if file.filename:
             files.setdefault(name, []).append(file.filename)
+    # What has no form of its own is explained here.
+    explained = g.get("admin_reason_of")
+    reason = None if explained is None else saving.reason_field(explained)
     return c.ReviewPage(
         title=heading,
         heading=heading,
@@ -310,16 +317,22 @@ def _page(view: Any, review: Review) -> c.ReviewPage:
         tables=rows.tables(),
         statements=_statements(review) if view.may("query") else [],
         action_url=request.full_path,
-        hidden=[*_sent(), *_csrf(), (SEEN, review.token)],
+        hidden=[
+            *(pair for pair in _sent() if reason is None or pair[0] != reason.name),
+            *_csrf(),
+            (SEEN, review.token),
+        ],
         files=list(files.items()),
         can_go_back=_is_form(view),
         can_submit=bool(review.rows),
         is_danger={r.change.kind for r in review.rows} == {"delete"},
         cancel_url=back,
+        reason=reason,
     )
 
 
 def _notes(rows: _Rows, review: Review) -> Iterator[str]:
+    yield from g.get("admin_told", ())
     if rows.hidden:
         yield f"{_counted(rows.hidden, ('row', 'rows'))} that you may not see would change as well."
     if review.gone:

@@ -94,7 +94,7 @@ def _step(
     old, new = record.old, record.new
     if record.kind == "delete":
         state: State = "ready" if current is None else "done" if current == old else "changed"
-        if state == "ready" and not _is_whole(old, table):
+        if state == "ready" and not is_whole(old, table):
             state = "lost"
         return Step(record, table, key, state, current)
     if current is None:
@@ -105,21 +105,21 @@ def _step(
     if record.kind == "update":
         if all(n == ignored or current.get(n) == value for n, value in old.items()):
             return Step(record, table, key, "done", current)
-        if not all(map(_is_restorable, old.values())):
+        if not all(map(is_restorable, old.values())):
             return Step(record, table, key, "lost", current)
     return Step(record, table, key, "changed" if differing else "ready", current, differing)
 
 
-def _is_whole(image: Image, table: sa.Table) -> bool:
-    """Whether a row can be made of ``image``: a digest will do only where NULL would."""
+def is_whole(image: Image, table: sa.Table) -> bool:
+    """Whether a row can be made of ``image``: a digest, or nothing, will do where NULL would."""
     return all(
-        _is_restorable(value) or bool(table.columns[name].nullable)
-        for name, value in image.items()
-        if name in table.columns
+        (c.name in image and is_restorable(image[c.name])) or bool(c.nullable)
+        for c in images.writable(table)
     )
 
 
-def _is_restorable(value: Any) -> bool:
+def is_restorable(value: Any) -> bool:
+    """Whether the ``value`` of an image can be written back."""
     try:
         images.decoded(value)
     except images.Unrestorable:
@@ -190,7 +190,7 @@ class _Writes:
             whole = [s for s in steps if s.record.kind == "delete"]
             if len(whole) < len(steps):
                 raise WriteRefused("A row that was changed has been deleted since.")
-            rows = [images.parameters(table, _restored(s.record.old)) for s in whole]
+            rows = [images.parameters(table, _restored(s.record.old, table)) for s in whole]
             self.change_set.write_images(table, "insert", [(s.key, None) for s in whole], rows)
 
     def _update(self) -> None:
@@ -227,9 +227,10 @@ class _Writes:
             self.change_set.write_images(table, "delete", before, rows)
 
 
-def _restored(image: Image) -> Image:
-    """``image`` with NULL for what is kept only as a digest."""
-    return {n: v if _is_restorable(v) else None for n, v in image.items()}
+def _restored(image: Image, table: sa.Table) -> Image:
+    """``image`` with NULL for what is kept only as a digest, and for columns that are newer."""
+    kept = {n: v if is_restorable(v) else None for n, v in image.items()}
+    return {c.name: None for c in images.writable(table)} | kept
 
 
 def _sorted(tables: Mapping[sa.Table, Any]) -> list[sa.Table]:

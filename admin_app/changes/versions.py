@@ -97,7 +97,7 @@ def records_of(
     connection = session.connection(bind_arguments={"mapper": mapper})
     criteria = []
     for table in mapper.tables:
-        if not isinstance(table, sa.Table):
+        if not isinstance(table, sa.Table) or not table.primary_key.columns:
             continue
         values = dict(zip((k.name for k in table.primary_key.columns), identity, strict=False))
         key = audit.kept_key(images.key_text_of(connection, table, values))
@@ -106,7 +106,7 @@ def records_of(
         )
     statement = (
         sa.select(RowChangeRecord)
-        .where(sa.or_(*criteria))
+        .where(sa.or_(sa.false(), *criteria))
         .options(orm.joinedload(RowChangeRecord.change_set))
         .order_by(RowChangeRecord.id.desc())
         .limit(limit)
@@ -122,7 +122,7 @@ def since(
     deletion: Change | None = None
     for record in records_of(session, mapper, identity, MOST_RECORDS):
         by = record.change_set
-        if _aware(by.at) < moment:
+        if aware(by.at) < moment:
             break
         if record.kind == "delete":
             deletion = deletion or _change(by, ())
@@ -137,10 +137,10 @@ def since(
     return Since(columns, deletion)
 
 
-def _aware(at: dt.datetime) -> dt.datetime:
-    # SQLite gives moments back without their zone.
+def aware(at: dt.datetime) -> dt.datetime:
+    """``at`` with its zone, without which SQLite gives moments back."""
     return at if at.tzinfo is not None else at.replace(tzinfo=dt.UTC)
 
 
 def _change(by: ChangeSetRecord, olds: tuple[Any, ...]) -> Change:
-    return Change(by.actor_id, by.actor, _aware(by.at), by.id, olds)
+    return Change(by.actor_id, by.actor, aware(by.at), by.id, olds)

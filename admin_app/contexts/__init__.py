@@ -15,8 +15,10 @@ from admin_app.contexts.changes import Move as Move
 from admin_app.contexts.changes import PlanGroup as PlanGroup
 from admin_app.contexts.changes import ReviewPage as ReviewPage
 from admin_app.contexts.changes import ReviewStatement as ReviewStatement
+from admin_app.contexts.changes import RowAtPage as RowAtPage
 from admin_app.contexts.changes import RowHistoryPage as RowHistoryPage
 from admin_app.contexts.changes import UndoPage as UndoPage
+from admin_app.contexts.changes import ValueThen as ValueThen
 from admin_app.contexts.lists import BulkAction as BulkAction
 from admin_app.contexts.lists import Chip as Chip
 from admin_app.contexts.lists import Column as Column

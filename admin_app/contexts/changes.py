@@ -92,6 +92,9 @@ class ChangedValue:
     old: Markup | None
     new: Markup | None
     both: Markup | None = None
+    name: str = ""
+    revert_url: str | None = None
+    """Where a POST sets the column back to ``old``, after a review."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +152,8 @@ class ReviewPage:
     can_submit: bool
     is_danger: bool
     cancel_url: str
+    reason: ReasonField | None = None
+    """Where a change is explained that has no form of its own."""
 
 
 @dataclass(slots=True)
@@ -175,6 +180,8 @@ class HistoryEntry:
     url: str
     undo_url: str
     row: HistoryRow
+    at_url: str
+    """The whole row as this change left it, or found it where it deleted it."""
 
 
 @dataclass(slots=True)
@@ -186,6 +193,46 @@ class RowHistoryPage:
     breadcrumbs: list[Crumb]
     is_gone: bool
     changes: list[HistoryEntry]
+    more_text: str | None
+    at_url: str
+    """Where the row is shown as it was ``at`` some moment."""
+    at_hidden: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class ValueThen:
+    """What a column held at some time, None where that is not known.
+
+    Where ``is_different``, ``now`` is what it holds now, and ``both`` a long text with the
+    differences marked in it. ``is_unsure`` where the history may have missed something.
+    """
+
+    label: str
+    value: Markup | None
+    now: Markup | None
+    both: Markup | None
+    is_different: bool
+    is_unsure: bool
+
+
+@dataclass(slots=True)
+class RowAtPage:
+    """``admin/history/row_at.html``; ``restore_url`` takes a POST with ``_review``."""
+
+    title: str
+    heading: str
+    breadcrumbs: list[Crumb]
+    sentence: Markup
+    notes: list[str]
+    columns: list[ValueThen]
+    is_gone: bool
+    differs: bool
+    restore_url: str | None
+    history_url: str
+    older_url: str | None
+    newer_url: str | None
+    at_url: str
+    at_hidden: list[tuple[str, str]]
 
 
 @dataclass(slots=True)
