@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from admin_app.changes.capture import RowChange
+from admin_app.changes.capture import Alike, RowChange
+from admin_app.changes.images import AsItIs
 from admin_app.database import Base
 from admin_app.policy import Principal
 
@@ -83,7 +84,7 @@ def kept_key(text: str) -> str:
 
 def keep(
     session: orm.Session | orm.scoped_session[Any],
-    changes: Iterable[RowChange],
+    changes: Iterable[Alike],
     *,
     principal: Principal | None,
     source: str,
@@ -100,9 +101,9 @@ def keep(
     They are taken some at a time. None when there are none. ``make_link`` is `chain.Link`, where
     the history is chained.
     """
-    changes = iter(changes)
-    first = list(itertools.islice(changes, ROWS_AT_ONCE))
-    if not first:
+    portions = _portions(changes)
+    first = next(portions, None)
+    if first is None:
         return None
     link = None if make_link is None else make_link(session)
     at = dt.datetime.now(dt.UTC)
@@ -114,7 +115,7 @@ def keep(
         "source": source[:80],
         "model": _cut(model),
         "label": _cut(label),
-        "row_count": len(first),
+        "row_count": sum(len(alike.keys) for alike in first),
         "request_id": request_id,
         "reason": reason,
         "undoes_id": undoes_id,
@@ -122,16 +123,16 @@ def keep(
     }
     statement = sa.insert(ChangeSetRecord).values(about)
     number: int = session.execute(statement).inserted_primary_key[0]  # type: ignore[attr-defined]
-    count, portion = 0, first
-    while portion:
-        rows = _keep_rows(session, number, portion)
+    connection = session.connection(bind_arguments={"mapper": sa.inspect(ChangeSetRecord)})
+    count = 0
+    for portion in itertools.chain([first], portions):
+        count += _keep_rows(connection, number, portion)
         if link is not None:
-            link.add(rows)
-        count += len(portion)
-        portion = list(itertools.islice(changes, ROWS_AT_ONCE))
+            link.add(_content(change) for alike in portion for change in alike.changes())
+    about = {**about, "row_count": count}
     if link is not None:
-        link.close(number, {**about, "row_count": count})
-    if count > len(first):
+        link.close(number, about)
+    if count > ROWS_AT_ONCE:
         session.execute(
             sa.update(ChangeSetRecord).where(ChangeSetRecord.id == number).values(row_count=count),
             execution_options={"synchronize_session": False},
@@ -139,22 +140,61 @@ def keep(
     return number
 
 
-def _keep_rows(
-    session: orm.Session | orm.scoped_session[Any], number: int, changes: Sequence[RowChange]
-) -> list[dict[str, Any]]:
+def _portions(changes: Iterable[Alike]) -> Iterator[list[Alike]]:
+    """``changes``, of so many rows at once as are written at once."""
+    portion: list[Alike] = []
+    count = 0
+    for alike in changes:
+        portion.append(alike)
+        count += len(alike.keys)
+        if count >= ROWS_AT_ONCE:
+            yield portion
+            portion, count = [], 0
+    if portion:
+        yield portion
+
+
+def _keep_rows(connection: sa.Connection, number: int, portion: Iterable[Alike]) -> int:
     rows = [
-        {
-            "change_set_id": number,
-            "table_name": change.table.key,
-            "key": kept_key(change.key_text),
-            "kind": change.kind,
-            "old": change.old,
-            "new": change.new,
-        }
-        for change in changes
+        (number, table, kept_key(key), alike.kind, old, new)
+        for alike in portion
+        for table in [alike.table.key]
+        for key, old, new in alike.texts()
     ]
-    session.execute(sa.insert(RowChangeRecord.__table__), rows)  # type: ignore[arg-type]
-    return rows
+    if connection.dialect.name == "sqlite":
+        # Its driver takes them as they are; so does no other that sends them one by one.
+        text = str(_INSERT_ROWS.compile(dialect=connection.dialect))
+        connection.exec_driver_sql(text, rows, execution_options=IS_OWN)
+    else:
+        connection.execute(_INSERT_ROWS, [dict(zip(_COLUMNS, row, strict=True)) for row in rows])
+    return len(rows)
+
+
+IS_OWN = {"admin_is_own": True}
+"""Marks SQL given as text that writes the history alone."""
+
+_COLUMNS = ("set", "table", "row", "what", "before", "after")
+
+_INSERT_ROWS = sa.insert(RowChangeRecord.__table__).values(  # type: ignore[arg-type]
+    change_set_id=sa.bindparam("set", type_=AsItIs()),
+    table_name=sa.bindparam("table", type_=AsItIs()),
+    key=sa.bindparam("row", type_=AsItIs()),
+    kind=sa.bindparam("what", type_=AsItIs()),
+    old=sa.bindparam("before", type_=AsItIs()),
+    new=sa.bindparam("after", type_=AsItIs()),
+)
+"""Types would look at each value once more; what is inserted is text already."""
+
+
+def _content(change: RowChange) -> dict[str, Any]:
+    """The columns of a row of the history that the chain covers."""
+    return {
+        "table_name": change.table.key,
+        "key": kept_key(change.key_text),
+        "kind": change.kind,
+        "old": change.old,
+        "new": change.new,
+    }
 
 
 def _cut(text: str | None) -> str | None:

@@ -21,7 +21,7 @@ import tempfile
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any, Literal, TypeVar
+from typing import IO, Any, Literal, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event, orm
@@ -40,8 +40,7 @@ T = TypeVar("T")
 Kind = Literal["insert", "update", "delete"]
 
 
-@dataclass(frozen=True, slots=True)
-class RowChange:
+class RowChange(NamedTuple):
     """One row of one table, before and after; of an update only the columns that differ."""
 
     table: sa.Table
@@ -56,6 +55,53 @@ class RowChange:
         if len(self.key) == 1 and self.key[0].__class__ is int:
             return f"[{self.key[0]}]"
         return json.dumps(self.key, ensure_ascii=False)
+
+
+@dataclass(slots=True)
+class Alike:
+    """Rows of one table that were changed alike: in one way, of an update the same columns.
+
+    ``positions`` are those of the columns; ``old`` and ``new`` have a row for each of ``keys``, as
+    it was read, or the values of its image where ``are_images`` says so.
+    """
+
+    table: sa.Table
+    kind: Kind
+    positions: tuple[int, ...]
+    are_images: bool
+    keys: list[Key] = field(default_factory=list)
+    old: list[Any] = field(default_factory=list)
+    new: list[Any] = field(default_factory=list)
+
+    @property
+    def manner(self) -> tuple[Any, ...]:
+        return self.kind, self.positions, self.are_images
+
+    def changes(self) -> Iterator[RowChange]:
+        """Each row by itself."""
+        for key, old, new in zip(self.keys, self.old, self.new, strict=True):
+            yield RowChange(self.table, self.kind, key, self._image(old), self._image(new))
+
+    def _image(self, row: Sequence[Any] | None) -> Image | None:
+        if row is None:
+            return None
+        columns = Columns.of(self.table)
+        if self.are_images:
+            return {columns.names[n]: row[n] for n in self.positions}
+        return columns.part(tuple(row), self.positions)
+
+    def texts(self) -> Iterable[tuple[str, str | None, str | None]]:
+        """Of each row its key, and what it was and is, as JSON text."""
+        if len(self.keys[0]) == 1 and {key[0].__class__ for key in self.keys} == {int}:
+            keys: Iterable[str] = map("[%d]".__mod__, self.keys)
+        else:
+            keys = [json.dumps(key, ensure_ascii=False) for key in self.keys]
+        return zip(keys, self._texts(self.old), self._texts(self.new), strict=True)
+
+    def _texts(self, rows: Sequence[Any]) -> Iterable[str | None]:
+        if rows[0] is None:
+            return rows
+        return Columns.of(self.table).texts(rows, self.positions, are_images=self.are_images)
 
 
 Kept = Row | list[Any] | int
@@ -151,17 +197,19 @@ class Recorder:
 
         They are read from the database as they are asked for, some at a time.
         """
+        for alike in self.finish_alike():
+            yield from alike.changes()
+
+    def finish_alike(self) -> Iterator[Alike]:
+        """The same, those together that follow each other and were changed alike."""
         for connection, table in list(self._touched):
             self._settle(connection, table)
         for (connection, table), touched in list(self._touched.items()):
             for keys in _portions(list(touched.old)):
-                new = self._read(connection, table, keys)
-                for key in keys:
-                    kept = touched.old[key]
-                    old = None if kept is None else self._aside.take(kept)
-                    change = _change(table, key, old, new.get(key))
-                    if change is not None:
-                        yield change
+                kept = [touched.old[key] for key in keys]
+                olds = [self._aside.take(k) if k.__class__ is int else k for k in kept]
+                found = self._read(connection, table, keys)
+                yield from _alike(table, keys, olds, [found.get(key) for key in keys])
 
     @contextlib.contextmanager
     def told(
@@ -240,9 +288,8 @@ class Recorder:
             self._follow(connection, table, found)
 
     def _touch(self, connection: sa.Connection, table: sa.Table, found: Iterable[Row]) -> None:
-        old, key_of = self._at(connection, table).old, Columns.of(table).key_of
-        for row in found:
-            key = key_of(row)
+        old, found = self._at(connection, table).old, list(found)
+        for key, row in zip(Columns.of(table).keys_of(found), found, strict=True):
             if key not in old:
                 old[key] = self._aside.put(table, row)
 
@@ -281,16 +328,22 @@ class Recorder:
         is_delete = isinstance(statement, Delete)
         parameters = multiparams or [params]
         keys = _named_keys(statement, table, parameters)
-        if keys is not None and (is_delete or not _moves(statement, table, parameters)):
+        if keys is not None and (is_delete or not _moving(statement, table, parameters)):
             self._learn(connection, table, keys, are_gone=is_delete)
             return
         self._settle(connection, table)
-        found = self._about_to_change(connection, statement, table, parameters)
+        moving = {} if is_delete else _moving(statement, table, parameters)
+        found: list[Row] = []
+        moved: list[tuple[Image, Image]] = []
+        for row, values in self._about_to_change(connection, statement, table, parameters, moving):
+            found.append(row)
+            if moving:
+                moved.append((Columns.of(table).image(row), values))
         self._touch(connection, table, found)
         if is_delete:
             self._follow(connection, table, found)
-        elif _moves(statement, table, parameters):
-            self._follow(connection, table, found, "onupdate")
+        elif moved:
+            self._follow_moved(connection, table, moved)
 
     def _after_execute(
         self,
@@ -330,25 +383,32 @@ class Recorder:
         statement: Update | Delete,
         table: sa.Table,
         parameters: Sequence[Mapping[str, Any]],
-    ) -> list[Row]:
+        moving: Mapping[sa.Column[Any], Any],
+    ) -> Iterator[tuple[Row, Image]]:
+        """The rows that ``statement`` is about to change, and what it gives the columns ``moving``.
+
+        These are columns by which rows are known.
+        """
         where = statement.whereclause
         criteria = () if where is None else (where,)
-        found: list[Row] = []
-        with self._reading():
-            for one in parameters:
-                found += images.read_rows(connection, table, criteria, True, one)
-        return found
+        for one in parameters:
+            given = {
+                c: sa.literal(one[v], c.type) if isinstance(v, str) else v
+                for c, v in moving.items()
+            }
+            with self._reading():
+                found = images.read_moving(connection, table, criteria, given, one)
+            yield from found
 
     def _read(
         self, connection: sa.Connection, table: sa.Table, keys: Sequence[Key]
     ) -> dict[Key, Row]:
-        key_of = Columns.of(table).key_of
+        found: dict[Key, Row] = {}
         with self._reading():
-            return {
-                key_of(row): row
-                for criterion in images.having(table, keys, connection.dialect)
-                for row in images.read_rows(connection, table, [criterion], False)
-            }
+            for criterion in images.having(table, keys, connection.dialect):
+                rows = images.read_rows(connection, table, [criterion], False)
+                found.update(zip(Columns.of(table).keys_of(rows), rows, strict=True))
+        return found
 
     def _read_named(
         self,
@@ -371,36 +431,64 @@ class Recorder:
         touched = self._at(connection, table)
         keys, touched.inserted = touched.inserted, []
         for portion in _portions(_distinct(keys)):
-            for row in self._read_named(connection, table, portion, lock=False):
-                touched.old.setdefault(Columns.of(table).key_of(row), None)
+            rows = self._read_named(connection, table, portion, lock=False)
+            for key in Columns.of(table).keys_of(rows):
+                touched.old.setdefault(key, None)
 
-    def _follow(
-        self,
-        connection: sa.Connection,
-        table: sa.Table,
-        parents: Sequence[Row],
-        rule: Literal["ondelete", "onupdate"] = "ondelete",
-    ) -> None:
+    def _follow(self, connection: sa.Connection, table: sa.Table, parents: Sequence[Row]) -> None:
         """Read the rows that the database will change along with the rows ``parents``."""
-        if parents and _followed(table, rule):
+        if parents and _followed(table):
             found = [Columns.of(table).image(row) for row in parents]
-            self._follow_images(connection, table, found, rule)
+            self._follow_images(connection, table, found)
 
     def _follow_images(
+        self, connection: sa.Connection, table: sa.Table, parents: Sequence[Image]
+    ) -> None:
+        for constraint in _followed(table) if parents else ():
+            child = constraint.table
+            known = self._at(connection, child).old
+            found = self._children(connection, constraint, parents)
+            keyed = zip(Columns.of(child).keys_of(found), found, strict=True)
+            fresh = [row for key, row in keyed if key not in known]
+            self._touch(connection, child, fresh)
+            if (constraint.ondelete or "").upper() == "CASCADE":
+                self._follow(connection, child, fresh)
+
+    def _follow_moved(
         self,
         connection: sa.Connection,
         table: sa.Table,
-        parents: Sequence[Image],
-        rule: Literal["ondelete", "onupdate"] = "ondelete",
+        moved: Sequence[tuple[Image, Image]],
     ) -> None:
-        for constraint in _followed(table, rule) if parents else ():
+        """Note the keys that rows get, and those of rows which the database lets go with them.
+
+        ``moved`` are images of rows, and what they hold afterwards where that is another thing.
+        """
+        keys = [images.key_of({**old, **new}, table) for old, new in moved]
+        before = [images.key_of(old, table) for old, _ in moved]
+        if keys != before:
+            self._touch(connection, table, self._read(connection, table, keys).values())
+            for key in keys:
+                self._at(connection, table).old.setdefault(key, None)
+        for constraint in _followed(table, "onupdate"):
+            pairs = [(e.parent.name, e.column.name) for e in constraint.elements]
+            becoming = {
+                tuple(images.hashable(old[remote]) for _, remote in pairs): new
+                for old, new in moved
+                if not new.keys().isdisjoint(remote for _, remote in pairs)
+            }
+            if not becoming:
+                continue
             child = constraint.table
-            known, key_of = self._at(connection, child).old, Columns.of(child).key_of
-            fresh = self._children(connection, constraint, parents)
-            fresh = [row for row in fresh if key_of(row) not in known]
-            self._touch(connection, child, fresh)
-            if getattr(constraint, rule).upper() == "CASCADE":
-                self._follow(connection, child, fresh, rule)
+            found = self._children(connection, constraint, [old for old, _ in moved])
+            self._touch(connection, child, found)
+            if (constraint.onupdate or "").upper() != "CASCADE":
+                continue
+            following = []
+            for image in map(Columns.of(child).image, found):
+                new = becoming.get(tuple(images.hashable(image[local]) for local, _ in pairs), {})
+                following.append((image, {loc: new[rem] for loc, rem in pairs if rem in new}))
+            self._follow_moved(connection, child, following)
 
     def _children(
         self,
@@ -418,32 +506,37 @@ class Recorder:
         return found
 
 
-def _change(
-    table: sa.Table, key: Key, old: Row | list[Any] | None, new: Row | None
-) -> RowChange | None:
+def _alike(
+    table: sa.Table,
+    keys: Sequence[Key],
+    olds: Sequence[Any],
+    news: Sequence[Row | None],
+) -> Iterator[Alike]:
     columns = Columns.of(table)
-    if new is None:
-        return None if old is None else RowChange(table, "delete", key, _image(columns, old), None)
-    if old is None:
-        return RowChange(table, "insert", key, None, columns.image(new))
-    if isinstance(old, list):
-        found = columns.image(new)
-        pairs = zip(columns.names, old, found.values(), strict=True)
-        differing = {name: (a, b) for name, a, b in pairs if a != b}
-        before = {name: a for name, (a, _) in differing.items()}
-        after = {name: b for name, (_, b) in differing.items()}
-    else:
-        if old == new:
-            return None
-        positions = [n for n, (a, b) in enumerate(zip(old, new, strict=True)) if a != b]
-        before, after = columns.part(old, positions), columns.part(new, positions)
-    return RowChange(table, "update", key, before, after) if before != after else None
-
-
-def _image(columns: Columns, row: Row | list[Any]) -> Image:
-    if isinstance(row, list):
-        return dict(zip(columns.names, row, strict=True))
-    return columns.image(row)
+    pairs = [(a, b) for a, b in zip(olds, news, strict=True) if a.__class__ is tuple and b]
+    both = zip(*(zip(*rows, strict=True) for rows in zip(*pairs, strict=True)), strict=True)
+    moved = [n for n, (a, b) in enumerate(both) if a != b]
+    whole = tuple(range(len(columns.names)))
+    alike: Alike | None = None
+    for key, old, new in zip(keys, olds, news, strict=True):
+        kind: Kind = "insert" if old is None else "delete" if new is None else "update"
+        positions, are_images = whole, old.__class__ is list
+        if kind == "update":
+            if are_images:
+                new = tuple(columns.image(new or ()).values())
+            among = whole if are_images else moved
+            positions = tuple([n for n in among if old[n] != new[n]])  # type: ignore[index]
+        if new is old or not positions:
+            continue
+        if alike is None or (kind, positions, are_images) != alike.manner:
+            if alike is not None:
+                yield alike
+            alike = Alike(table, kind, positions, are_images)
+        alike.keys.append(key)
+        alike.old.append(old)
+        alike.new.append(new)
+    if alike is not None:
+        yield alike
 
 
 def _is_own(table: sa.Table) -> bool:
@@ -545,19 +638,26 @@ def _has_moved(state: orm.InstanceState[Any]) -> bool:
     )
 
 
-def _moves(
+def _moving(
     statement: Update | Delete, table: sa.Table, parameters: Sequence[Mapping[str, Any]]
-) -> bool:
-    """Whether ``statement`` sets a column to which others point with a rule of the database."""
-    pointed_at = {
-        element.column.name
-        for constraint in _followed(table, "onupdate")
-        for element in constraint.elements
-    }
-    if not pointed_at:
-        return False
-    set_here = {getattr(c, "name", c) for c in getattr(statement, "_values", None) or ()}
-    return bool(pointed_at & (set_here | set(parameters[0] if parameters else ())))
+) -> dict[sa.Column[Any], Any]:
+    """The columns by which rows are known, by their key or by others, that ``statement`` sets.
+
+    With the expression that it gives them, or the name of the parameter.
+    """
+    columns = {c.name: c for c in images.key_columns(table)}
+    for constraint in _followed(table, "onupdate"):
+        columns |= {e.column.name: e.column for e in constraint.elements}
+    values = getattr(statement, "_values", None) or {}
+    given = {getattr(column, "name", column): value for column, value in values.items()}
+    named = set(parameters[0] if parameters else ())
+    found: dict[sa.Column[Any], Any] = {}
+    for name, column in columns.items():
+        if name in given:
+            found[column] = given[name]
+        elif column.key in named:
+            found[column] = column.key
+    return found
 
 
 def _followed(

@@ -19,10 +19,12 @@ import binascii
 import datetime as dt
 import decimal
 import hashlib
+import itertools
 import json
 import math
+import operator
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,6 +130,22 @@ def _encoded(value: Any, is_secret: bool) -> Any:
     return str(value)
 
 
+def _written(values: Sequence[Any]) -> Iterable[str]:
+    """Values of images as JSON text, as `json.dumps` writes each."""
+    kinds = set(map(type, values))
+    if len(kinds) == 1:
+        return map(_WRITERS.get(kinds.pop(), json.dumps), values)
+    return [_WRITERS.get(value.__class__, json.dumps)(value) for value in values]
+
+
+_quoted = json.encoder.encode_basestring_ascii
+_WRITERS: dict[type, Callable[[Any], str]] = {
+    str: _quoted,
+    int: int.__repr__,
+    float: float.__repr__,
+}
+
+
 def decoded(value: Any) -> Any:
     """The plain value that an image holds; `Unrestorable` where it is only a digest."""
     if not isinstance(value, dict):
@@ -228,14 +246,40 @@ class Columns:
 
     def part(self, row: Row, positions: Iterable[int]) -> Image:
         """The image of some columns of ``row``."""
-        return {self.names[n]: _encoded(row[n], self.are_secret[n]) for n in positions}
+        names, are_secret = self.names, self.are_secret
+        return {
+            names[n]: value
+            if (value := row[n]).__class__ in _PLAIN and not are_secret[n]
+            else _encoded(value, are_secret[n])
+            for n in positions
+        }
 
-    def key_of(self, row: Row) -> Key:
-        """The key of ``row``, as in images."""
-        values = [row[n] for n in self.key]
-        if _PLAIN.issuperset(map(type, values)) and not any(self.are_secret[n] for n in self.key):
-            return tuple(values)
-        return tuple(_hashable(_encoded(row[n], self.are_secret[n])) for n in self.key)
+    def texts(
+        self, rows: Sequence[Sequence[Any]], positions: Sequence[int], *, are_images: bool
+    ) -> Iterable[str]:
+        """The images of some columns of ``rows`` as JSON text, made column by column.
+
+        ``are_images`` says that what ``rows`` hold are values of images already.
+        """
+        names = [_quoted(self.names[n]).replace("%", "%%") for n in positions]
+        template = "{" + ", ".join(f"{name}: %s" for name in names) + "}"
+        columns = []
+        for n in positions:
+            values = list(map(operator.itemgetter(n), rows))
+            kinds = set(map(type, values))
+            is_plain = kinds <= _PLAIN or (kinds == {float} and all(map(math.isfinite, values)))
+            if not are_images and (self.are_secret[n] or not is_plain):
+                values = [_encoded(value, self.are_secret[n]) for value in values]
+            columns.append(_written(values))
+        return map(template.__mod__, zip(*columns, strict=True))
+
+    def keys_of(self, rows: Sequence[Row]) -> Iterable[Key]:
+        """The keys of ``rows``, as in images."""
+        parts = [list(map(operator.itemgetter(n), rows)) for n in self.key]
+        for n, part in zip(self.key, parts, strict=True):
+            if self.are_secret[n] or not _PLAIN.issuperset(map(type, part)):
+                part[:] = [hashable(_encoded(value, self.are_secret[n])) for value in part]
+        return zip(*parts, strict=True)
 
 
 _columns: weakref.WeakKeyDictionary[sa.Table, Columns] = weakref.WeakKeyDictionary()
@@ -260,10 +304,13 @@ class _Way:
         where: Sequence[sa.ColumnElement[bool]],
         parameters: Mapping[str, Any],
     ) -> list[Row]:
-        rows = connection.execute(self.statement.where(*where), dict(parameters))
-        return [
-            tuple(row) if _BYTES.isdisjoint(map(type, row)) else _light(tuple(row)) for row in rows
-        ]
+        result = connection.execute(self.statement.where(*where), dict(parameters))
+        # No type of these expressions makes anything of a value, so what the driver has will do.
+        rows: list[Row] = list(map(tuple, result.cursor.fetchall()))
+        result.close()
+        if _BYTES.isdisjoint(map(type, itertools.chain.from_iterable(rows))):
+            return rows
+        return [row if _BYTES.isdisjoint(map(type, row)) else _light(row) for row in rows]
 
 
 _ways: weakref.WeakKeyDictionary[
@@ -307,6 +354,50 @@ def read_rows(
         return known[lock].read(connection, where, parameters or {})
     known[lock], found = _read_first(connection, table, where, lock, parameters or {})
     return found
+
+
+def read_moving(
+    connection: sa.Connection,
+    table: sa.Table,
+    where: Sequence[sa.ColumnElement[bool]],
+    given: Mapping[sa.Column[Any], Any],
+    parameters: Mapping[str, Any],
+) -> list[tuple[Row, Image]]:
+    """The rows of ``table`` that meet ``where``, held, and what an UPDATE will make of each.
+
+    ``given`` are expressions for the columns that it sets; of them only those are told that get
+    another value.
+    """
+    rows = read_rows(connection, table, where, True, parameters)
+    if not given:
+        return [(row, {}) for row in rows]
+    dialect, columns = connection.dialect, key_columns(table)
+    width = len(columns)
+    statement = sa.select(
+        *(stored(c, dialect).label(f"key_{n}") for n, c in enumerate(columns)),
+        *(_becoming(c, v, dialect).label(f"new_{n}") for n, (c, v) in enumerate(given.items())),
+    ).select_from(table)
+    found = connection.execute(statement.where(*where), dict(parameters)).all()
+    becoming = {
+        tuple(hashable(encoded(v, c)) for c, v in zip(columns, row, strict=False)): row[width:]
+        for row in found
+    }
+    known = Columns.of(table)
+    told = []
+    for key, row in zip(known.keys_of(rows), rows, strict=True):
+        image = known.image(row)
+        new = zip(given, becoming.get(key, ()), strict=False)
+        values = {c.name: encoded(v, c) for c, v in new}
+        told.append((row, {n: v for n, v in values.items() if v != image[n]}))
+    return told
+
+
+def _becoming(
+    column: sa.Column[Any], value: sa.ColumnElement[Any], dialect: sa.Dialect
+) -> sa.Label[Any]:
+    if dialect.name == "postgresql":
+        value = sa.cast(value, _declared(column.type, dialect))
+    return stored(column, dialect, value)
 
 
 def _read_first(
@@ -445,10 +536,11 @@ def _same(
 
 def key_of(image: Mapping[str, Any], table: sa.Table) -> Key:
     """The key of an image, hashable."""
-    return tuple(_hashable(image[c.name]) for c in key_columns(table))
+    return tuple(hashable(image[c.name]) for c in key_columns(table))
 
 
-def _hashable(value: Any) -> Any:
+def hashable(value: Any) -> Any:
+    """A part of an image, such that a key can be made of it."""
     return value if not isinstance(value, dict) else _Frozen(value)
 
 

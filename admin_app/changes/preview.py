@@ -238,7 +238,7 @@ class Review:
         if isinstance(element, sa.sql.dml.UpdateBase):
             if getattr(target, "name", "").startswith(OWN_PREFIX):
                 return
-        elif not _WRITES.match(statement):
+        elif not _WRITES.match(statement) or context.execution_options.get("admin_is_own"):
             return
         else:
             self.has_unseen = True

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import exc, orm
+from sqlalchemy import event, exc, orm
 
 from admin_app import constraints, inspection
 from admin_app.changes import audit, chain, images
@@ -60,6 +60,8 @@ class ChangeSet:
         self.source = source
         self.id: int | None = None
         """Its number in the history, once it is there."""
+        self.ids: list[int] = []
+        """Its numbers, where the program has committed in between."""
         self.label: str | None = None
         self.about: dict[str, Any] = {}
         """What the history keeps beside: the arguments of `audit.keep`."""
@@ -196,20 +198,58 @@ class ChangeSet:
             with self.recorder.told(connection, table, kind, rows):
                 connection.execute(statement, list(parameters))
 
+    @contextlib.contextmanager
+    def following_commits(self) -> Iterator[None]:
+        """A block of code that may commit or roll back the session by itself.
+
+        What it writes up to each commit is recorded by the same transaction, as a set of its own.
+        """
+        if self.recorder is None:
+            yield
+            return
+        own = _own(self.session)
+
+        def begin_anew(session: orm.Session) -> None:
+            recorder, self.recorder = self.recorder, Recorder(own)
+            if recorder is not None:
+                recorder.close()
+
+        def before_commit(session: orm.Session) -> None:
+            # The release of a savepoint is no commit.
+            if not session.in_nested_transaction():
+                self.record()
+                begin_anew(session)
+
+        event.listen(own, "before_commit", before_commit)
+        event.listen(own, "after_rollback", begin_anew)
+        own.info[_FOLLOWED] = self
+        try:
+            yield
+        finally:
+            own.info.pop(_FOLLOWED, None)
+            event.remove(own, "before_commit", before_commit)
+            event.remove(own, "after_rollback", begin_anew)
+
     def record(self) -> None:
         """Write what was changed so far into the history, once; later changes are not in it."""
         recorder, self.recorder = self.recorder, None
         if recorder is None:
             return
-        self.session.flush()
-        self.id = audit.keep(
-            self.session,
-            recorder.finish(),
-            principal=self.principal,
-            source=self.source,
-            label=self.label,
-            **self.about,
-        )
+        try:
+            self.session.flush()
+            number = audit.keep(
+                self.session,
+                recorder.finish_alike(),
+                principal=self.principal,
+                source=self.source,
+                label=self.label,
+                **self.about,
+            )
+        finally:
+            recorder.close()
+        if number is not None:
+            self.id = number
+            self.ids.append(number)
 
     def explain(self, error: Exception) -> WriteRefused | None:
         """The refusal that ``error`` means to an operator; None when it is no objection to data."""
@@ -276,12 +316,25 @@ def change_set(
         session.rollback()
         raise
     finally:
-        if recorder is not None:
-            recorder.close()
+        for left in (recorder, changes.recorder):
+            if left is not None:
+                left.close()
+
+
+_FOLLOWED = "admin_change_set"
+
+
+def _own(session: AnySession) -> orm.Session:
+    return session() if isinstance(session, orm.scoped_session) else session
 
 
 def _recorder(session: AnySession, mapper: orm.Mapper[Any] | None) -> Recorder:
-    own = session() if isinstance(session, orm.scoped_session) else session
+    own = _own(session)
+    outer: ChangeSet | None = own.info.get(_FOLLOWED)
+    if outer is not None and outer.recorder is not None:
+        # A change set that an action opens is the one that its commit belongs to.
+        recorder, outer.recorder = outer.recorder, None
+        return recorder
     recorder = Recorder(own)
     if mapper is not None:
         recorder.listen_to(own.connection(bind_arguments={"mapper": mapper}))

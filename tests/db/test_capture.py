@@ -479,6 +479,63 @@ def test_a_row_that_gets_another_key_is_recorded_under_both(engine):
     assert ("insert", "review", [9]) in found
 
 
+class Place(Odd):
+    __tablename__ = "place"
+    code: orm.Mapped[str] = orm.mapped_column(primary_key=True)
+
+
+class Visit(Odd):
+    __tablename__ = "visit"
+    place: orm.Mapped[str] = orm.mapped_column(
+        sa.ForeignKey("place.code", onupdate="CASCADE"), primary_key=True
+    )
+    number: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+
+
+KEYLESS = sa.Table("keyless", Odd.metadata, sa.Column("a", sa.Integer), sa.Column("b", sa.Text))
+
+
+def rows_of(engine):
+    return {(kind, table, tuple(key)) for kind, table, key, *_ in recorded(engine)}
+
+
+@pytest.mark.parametrize(
+    "rekey",
+    [
+        lambda session: setattr(session.get(Place, "x"), "code", "xx"),
+        lambda session: session.execute(sa.update(Place).values(code=Place.code + Place.code)),
+    ],
+    ids=["flush", "statement"],
+)
+def test_rows_whose_key_the_database_changes_along_are_recorded_under_both(engine, rekey):
+    Odd.metadata.create_all(engine)
+    with orm.Session(engine) as session:
+        session.add_all([Place(code="x"), Visit(place="x", number=1)])
+        session.commit()
+
+    def write(change_set):
+        change_set.session.add(Visit(place="x", number=2))
+        change_set.session.flush()
+        rekey(change_set.session)
+
+    change(engine, write, Place)
+    assert rows_of(engine) == {
+        ("delete", "place", ("x",)),
+        ("insert", "place", ("xx",)),
+        ("delete", "visit", ("x", 1)),
+        ("insert", "visit", ("xx", 1)),
+        ("insert", "visit", ("xx", 2)),
+    }
+
+
+def test_rows_of_a_table_without_a_key_are_recorded_as_they_were_and_are(engine):
+    Odd.metadata.create_all(engine)
+    change(engine, lambda c: c.session.execute(sa.insert(KEYLESS), {"a": 1, "b": "x"}))
+    assert rows_of(engine) == {("insert", "keyless", (1, "x"))}
+    change(engine, lambda c: c.session.execute(sa.update(KEYLESS).values(b=KEYLESS.c.b + "y")))
+    assert rows_of(engine) == {("delete", "keyless", (1, "x")), ("insert", "keyless", (1, "xy"))}
+
+
 def test_many_rows_are_put_aside_in_a_file(engine, monkeypatch):
     monkeypatch.setattr(capture, "IN_MEMORY", 1)
 
