@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import flask
@@ -31,7 +31,7 @@ from wtforms.csrf.session import SessionCSRF
 
 from admin_app import forms, inspection, navigation, pages
 from admin_app.contexts import IndexPage, ListPage
-from admin_app.errors import ConfigurationError
+from admin_app.errors import ConfigurationError, InvalidRequest
 from admin_app.forms.widgets import prepopulate
 from admin_app.listing import Count, ListedRow, ListState, Page
 from admin_app.pages import Crumb
@@ -144,25 +144,28 @@ def default_order(view: Any) -> list[tuple[Any, bool]] | None:
     return [order if isinstance(order, tuple) else (order, False)]
 
 
-def list_filters(view: Any) -> list[tuple[int, str, str]]:
+def list_filters(
+    view: Any, pairs: Iterable[tuple[str, str]] | None = None
+) -> list[tuple[int, str, str]]:
     """The filters of the request's URL as position, name and value, in the order it numbers them.
 
     Flask-Admin understands either names or positions, whichever the view makes; old links to a
-    view that makes names hold positions, so both are understood here.
+    view that makes names hold positions, so both are understood here. Of given ``pairs`` each has
+    to mean something: else InvalidRequest.
     """
     known = {_squeezed(k): index for k, (index, _) in (view._filter_args or {}).items()}
     found: list[tuple[str, tuple[int, str, str]]] = []
-    for argument, value in flask.request.args.items(multi=True):
+    for argument, value in flask.request.args.items(multi=True) if pairs is None else pairs:
         number, _, key = argument.removeprefix("flt").partition("_")
         if not argument.startswith("flt") or not key:
             continue
         index = known.get(_squeezed(key), _position(key, len(view._filters or ())))
-        if index is None:
-            continue
-        flt = view._filters[index]
-        if flt.validate(value):
+        flt: Any = None if index is None else view._filters[index]
+        if index is not None and flt.validate(value):
             found.append((number, (index, str(flt.name), value)))
-        else:
+        elif pairs is not None:
+            raise InvalidRequest("A filter means nothing, so it is not clear which rows are meant.")
+        elif flt is not None:
             flask.flash(view.get_invalid_value_msg(value, flt), "error")
     return [f for _, f in sorted(found, key=lambda f: f[0])]
 
@@ -265,14 +268,20 @@ def new_instance(mapper: orm.Mapper[Any]) -> Any:
     The manager's way still runs SQLAlchemy's init event, so that defaults of dataclass mappings
     and collections are in place.
     """
-    model = mapper.class_
+    if _takes_no_arguments(mapper.class_):
+        return mapper.class_()
+    instance = mapper.class_manager.new_instance()
+    mapper.class_manager.dispatch.init(orm.attributes.instance_state(instance), [], {})
+    return instance
+
+
+@functools.cache
+def _takes_no_arguments(model: type[Any]) -> bool:
     try:
         inspect.signature(model).bind()
     except (TypeError, ValueError):
-        instance = mapper.class_manager.new_instance()
-        mapper.class_manager.dispatch.init(orm.attributes.instance_state(instance), [], {})
-        return instance
-    return model()
+        return False
+    return True
 
 
 def page_of(view: Any, state: ListState, filters: Sequence[Any]) -> Page:

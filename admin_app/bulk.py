@@ -1,62 +1,283 @@
-"""What is done to ticked rows: run an action, ask first where it wants to, delete them all.
+"""What is done to chosen rows: run an action, ask first where it wants to, delete them all.
 
-The routes of `views` call these; which actions there are and who may run them is the view's to
-say.
+The routes of `action_routes` call these; which actions there are and who may run them is the view's
+to say. An action runs inside a change set, so that what it writes is in the history and can be
+undone; what it commits by itself is recorded as it does so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import flask
+import wtforms
 from flask import g, request
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup
+from werkzeug.datastructures import CombinedMultiDict
 from werkzeug.utils import redirect
 
-from admin_app import actions, changes, deleting, inspection, model_pages, saving, subtypes
+from admin_app import (
+    actions,
+    changes,
+    deleting,
+    inspection,
+    model_pages,
+    pages,
+    saving,
+    selecting,
+    subtypes,
+)
+from admin_app import listing as listings
+from admin_app.actions import Action, Message
 from admin_app.errors import Forbidden, InvalidRequest, WriteRefused
+from admin_app.listing import Count, Selection
+
+TICKS = "admin_ticks"
+"""The key of the session that says: the ticks of the list have been used."""
 
 
 def run(view: Any, back: str) -> ResponseReturnValue:
-    """Run the action that the POST names over its ``rowid``s, once it is confirmed.
+    """Run the action that the POST names over the rows that it names, once it is confirmed.
 
     ``back`` is where an action without an answer of its own leads.
     """
-    name = request.form.get("action", "")
-    texts = list(dict.fromkeys(request.form.getlist("rowid")))
-    handler, words, confirmation = view._actions_data.get(name, (None, "", None))
-    if handler is None:
+    name, selection = selecting.read()
+    if not name:
+        flask.flash("Choose what to do with the rows.", "warning")
+        return redirect(back)
+    found = view.get_actions().get(name)
+    if found is None:
         raise InvalidRequest(f"There is no action “{inspection.shorten(name)}”.")
     if not view.is_action_allowed(name):
-        raise Forbidden(f"You may not do “{words}” here.")
-    if not texts:
+        raise Forbidden(f"You may not do “{found.text}” here.")
+    if not selection:
         flask.flash("Tick the rows first, then choose what to do with them.", "warning")
         return redirect(back)
-    identities = actions.identities(view.mapper, texts)
-    if confirmation and request.form.get("confirmed") != "1":
-        what = "delete" if name == "delete" else "view"
-        rows = view.get_listing(what).many(view.get_session(), identities)
-        hidden = _hidden(name, texts)
-        if name == "delete":
-            return deleting.ask(view, rows, len(texts), view.get_url(".action_view"), hidden)
+    return _Run(view, found, selection, back).answer()
+
+
+def delete_page(view: Any, selection: Selection, rows: Sequence[Any], asked: int) -> Any:
+    """The page that shows what deleting ``rows`` would do, and asks."""
+    hidden = [("action", "delete"), ("confirmed", "1"), *selecting.hidden(selection, asked)]
+    return deleting.ask(view, rows, asked, view.get_url(".action_view"), hidden)
+
+
+class _Run:
+    """One request to run an action."""
+
+    def __init__(self, view: Any, action: Action, selection: Selection, back: str) -> None:
+        self.view, self.action, self.selection, self.back = view, action, selection, back
+        what = action.name if action.name == "delete" else "view"
+        self.listing = selecting.listing(view, selection, what)
+        self.session = view.get_session()
+        self.is_confirmed = request.form.get("confirmed") == "1"
+        both: CombinedMultiDict[str, Any] = CombinedMultiDict([request.files, request.form])
+        sent = both if self.is_confirmed else None
+        self.form = action.make_form(sent)
+        # A key that cannot be one, or a filter that means nothing, ends here.
+        selection.statement(self.listing)
+
+    def answer(self) -> ResponseReturnValue:
+        if self.action.asks and not self.is_confirmed:
+            return self._page(200)
+        if self._has_moved():
+            return self._page(409)
+        if self.form is not None and not self.form.validate():
+            return self._page(400)
+        if self.action.asks:
+            try:
+                saving.reason(self.view)
+            except WriteRefused as refusal:
+                flask.flash(refusal.sentence, "error")
+                return self._page(400) if self.form else redirect(self.back)
+        return self._do()
+
+    # Asking
+
+    def _has_moved(self) -> bool:
+        """Whether another number of rows match by now than when they were looked at."""
+        if self.selection.query is None or self.selection.matched is None:
+            return False
+        count = self._matching()
+        return count is not None and count.is_exact and count.number != self.selection.matched
+
+    def _matching(self) -> Count | None:
+        """How many rows match, the exceptions as well."""
+        whole = dataclasses.replace(self.selection, excepted=())
+        return whole.count(self.session, self.listing)
+
+    def _page(self, status: int) -> ResponseReturnValue:
+        """The page that asks, with what was typed."""
+        count, asked = self._matching(), len(self.selection.keys)
+        matched = count.number if count is not None and count.is_exact else None
+        if self.action.name == "delete":
+            rows = self._rows(actions.MOST_IDS)
+            asked = asked if self.selection.query is None else len(rows)
+            selection = dataclasses.replace(self.selection, matched=matched)
+            return self._told(delete_page(self.view, selection, rows, asked), count, status)
+        rows = self._rows(actions.SHOWN_ROWS)
         page = model_pages.confirm_page(
-            view, str(words), str(confirmation), rows, len(texts), hidden
+            self.view,
+            self.action.text,
+            self.action.confirmation or self.action.text,
+            rows,
+            asked,
+            [
+                ("action", self.action.name),
+                ("confirmed", "1"),
+                *selecting.hidden(self.selection, matched),
+            ],
         )
-        html: str = view.render("admin/confirm_action.html", page=page)
-        return html
-    if confirmation:
+        number = None if count is None else count.number - len(self.selection.excepted)
+        page.sentence = self._sentence(count, number)
+        more = None if number is None else max(0, number - len(page.rows))
+        page.more_text = f"and {more:,} more" if more else None
+        page.submit_text = self.action.text.rstrip("…")
+        page.form = self.form
+        page.note = self._moved(count)
+        page.can_submit = bool(rows)
+        html = self.view.render("admin/confirm_action.html", page=page)
+        return flask.make_response(html, status)
+
+    def _told(self, page: Any, count: Count | None, status: int) -> ResponseReturnValue:
+        response = flask.make_response(page)
+        if status != 200:
+            response.status_code = status
+        return response
+
+    def _moved(self, count: Count | None) -> str:
+        """What is said where another number of rows match than when they were looked at."""
+        if not self._differs(count):
+            return ""
+        assert count is not None
+        return f"Matched {self.selection.matched:,} when you looked, {count.number:,} now."
+
+    def _differs(self, count: Count | None) -> bool:
+        if count is None or self.selection.matched is None or not count.is_exact:
+            return False
+        return count.number != self.selection.matched
+
+    def _sentence(self, count: Count | None, number: int | None) -> str:
+        told = f"This runs over {selecting.words(self.view, count, number)}"
+        if self.selection.query is None:
+            gone = len(self.selection.keys) - (count.number if count is not None else 0)
+            return f"{told}." + (f" {gone:,} of the ticked rows are gone already." if gone else "")
+        left_out = len(self.selection.excepted)
+        told += ": all that match" if count is not None else ""
+        return told + (f", but for {left_out:,}." if left_out else ".")
+
+    def _rows(self, limit: int) -> list[Any]:
+        """The first rows, at most ``limit``, with what names them."""
+        found: list[Any] = []
+        options = listings.label_options(self.view.mapper)
+        portions = self.selection.portions(
+            self.session, self.listing, min(limit, 1_000), None, options
+        )
+        for some, _ in portions:
+            found += some
+            if len(found) >= limit:
+                break
+        listings.load_chains(self.session, found[:limit])
+        return found[:limit]
+
+    # Doing
+
+    def _do(self) -> ResponseReturnValue:
+        told = len(flask.session.get("_flashes", ()))
+        given = self.selection if self.action.takes == "selection" else self._ids()
+        arguments = [given] if self.form is None else [given, self.form]
+        if self.action.is_own:
+            return self._answered(self.action.handler(*arguments))
+        if self.action.name == "delete":
+            subtypes.require(self.view, self._rows(actions.MOST_IDS), "delete")
         try:
-            saving.reason(view)
+            with self._change_set() as change_set, change_set.following_commits():
+                found = self.action.handler(*arguments)
+                if not self.session.is_active:
+                    self.session.rollback()
+        except changes.AlreadySaved as saved:
+            g.admin_answer = saved.answer
+            return saving.response(lambda: ("", self.back))
         except WriteRefused as refusal:
-            flask.flash(refusal.sentence, "error")
-            return redirect(back)
-    answer: ResponseReturnValue | None = handler(texts)
-    return redirect(back) if answer is None else answer
+            saving.try_again(refusal)
+            saving.refuse(self.form, refusal)
+            return self._refused()
+        except wtforms.ValidationError as error:
+            if not self.view.handle_view_exception(error):
+                raise
+            return self._refused()
+        finally:
+            g.pop("admin_answer", None)
+        has_spoken = len(flask.session.get("_flashes", ())) > told
+        self._say(found, change_set, has_spoken=has_spoken)
+        return self._answered(found)
 
+    @contextmanager
+    def _change_set(self) -> Iterator[changes.ChangeSet]:
+        """The change set of the action, which one form runs once."""
+        view = self.view
+        token = saving.key() if view.keeps_tokens() else None
+        with changes.change_set(
+            self.session,
+            view.principal(),
+            self.action.name,
+            mapper=view.mapper,
+            is_recorded=saving.keeps_history(view),
+            is_chained=saving.chains_history(view),
+            request_id=pages.request_id(),
+            reason=saving.reason(view) if self.action.asks else None,
+        ) as change_set:
+            if token is not None:
+                # An action may commit by itself, so that the answer has to be there at once.
+                told = saving.written(f"“{self.action.text}” has been done.", self.back)
+                change_set.claim(token)
+                change_set.keep_answer(token, told)
+                g.admin_answer = told
+            yield change_set
 
-def _hidden(name: str, texts: Sequence[str]) -> list[tuple[str, str]]:
-    return [("action", name), ("confirmed", "1"), *(("rowid", text) for text in texts)]
+    def _ids(self) -> list[str]:
+        """The keys of the rows as texts; InvalidRequest for more than an action can be handed."""
+        if self.selection.query is None:
+            return list(self.selection.keys)
+        limit = actions.MOST_IDS
+        found = self.selection.identities(self.session, self.listing, limit + 1)
+        if len(found) > limit:
+            raise InvalidRequest(
+                f"“{self.action.text}” can be done to {limit:,} rows at once. Narrow the list by a "
+                "filter first."
+            )
+        text_of = inspection.identity_text(self.view.mapper)
+        return [text_of.encode(identity) for identity in found]
+
+    def _refused(self) -> ResponseReturnValue:
+        return self._page(400) if self.form is not None else redirect(self.back)
+
+    def _say(self, found: Any, change_set: changes.ChangeSet, *, has_spoken: bool) -> None:
+        """Say that it is done, and how to take it back, unless the action has its own answer."""
+        undo = None
+        if len(change_set.ids) == 1:
+            undo = saving.undo_url(self.view, change_set.id)
+        said: Any = f"“{self.action.text}” is done."
+        if isinstance(found, Message):
+            actions.flash(found)
+            has_spoken = True
+        if undo is not None:
+            said = saving.undo_message(said, undo)
+        elif has_spoken or found is not None:
+            return
+        if not isinstance(said, Markup) or saving.keeps_markup():
+            flask.flash(said, "success")
+
+    def _answered(self, found: Any) -> ResponseReturnValue:
+        is_told = found is None or isinstance(found, Message)
+        response = flask.make_response(redirect(self.back) if is_told else found)
+        if response.status_code in (302, 303) and "one" not in request.form:
+            flask.session[TICKS] = "used"
+        return response
 
 
 def delete(view: Any, ids: Sequence[str], *, one_by_one: bool) -> ResponseReturnValue | None:
@@ -90,6 +311,6 @@ def delete(view: Any, ids: Sequence[str], *, one_by_one: bool) -> ResponseReturn
         for row in rows:
             view.after_model_delete(row)
     if deleting.was_blocked():
-        url = view.get_url(".action_view")
-        return deleting.ask(view, rows, len(ids), url, _hidden("delete", ids))
+        page: ResponseReturnValue = delete_page(view, Selection(tuple(ids)), rows, len(ids))
+        return page
     return saving.response(answer) if saving.is_answered() else None

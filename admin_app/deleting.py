@@ -337,8 +337,13 @@ class _Drawn:
 
 def decides_itself(view: Any) -> bool:
     """Whether the application's own code has a say in deletes: it may undo what blocks them."""
-    hooks = [getattr(type(view), name) for name in ("delete_model", "on_model_delete")]
-    return not all(hook.__module__.startswith(("admin_app.", "flask_admin.")) for hook in hooks)
+    return is_own(view) or is_own(view, "on_model_delete")
+
+
+def is_own(view: Any, name: str = "delete_model") -> bool:
+    """Whether the hook ``name`` of ``view`` is the application's own code."""
+    hook = getattr(type(view), name)
+    return not hook.__module__.startswith(("admin_app.", "flask_admin."))
 
 
 def _class_over(plan: DeletePlan, effect: Effect) -> orm.Mapper[Any] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Any, Literal
@@ -27,6 +27,7 @@ from werkzeug.utils import redirect
 
 from admin_app import _flask_admin, accounts, database, inspection, navigation, pages, palette
 from admin_app.accounts import SignIn
+from admin_app.actions import action
 from admin_app.changes import (
     ChainRecord,
     ChangeSet,
@@ -78,7 +79,8 @@ class Admin(FlaskAdmin):
     Flask-Security), ``"none"`` (see `accounts.Open`) or an object that meets `accounts.SignIn`.
     ``policy`` decides what a principal may do. ``history`` writes every change into the history, so
     that it can be looked up and undone (see `history`), where the database has the tables for it;
-    ``"chained"`` protects it with digests as well (see `changes.chain`).
+    ``"chained"`` protects it with digests as well (see `changes.chain`). ``actions`` are functions
+    of a view and of rows, marked by `action`, that every model has (see `actions`).
     Everything else is Flask-Admin's.
     """
 
@@ -92,6 +94,7 @@ class Admin(FlaskAdmin):
         sign_in: str | SignIn = "accounts",
         policy: Policy | None = None,
         history: bool | Literal["chained"] = True,
+        actions: Iterable[Callable[..., Any]] = (),
         index_view: Any = None,
         endpoint: str | None = None,
         **kwargs: Any,
@@ -105,6 +108,7 @@ class Admin(FlaskAdmin):
         self.policy = policy or Policy()
         self.sign_in: SignIn = SIGN_INS[sign_in]() if isinstance(sign_in, str) else sign_in
         self.views_by_model: dict[type[Any], ModelView] = {}
+        self.actions = list(actions)
         self._own_tables: set[type[database.Base]] = set()
         self.history: HistoryView | None = None
         self._is_chained = history == "chained"
@@ -193,6 +197,17 @@ class Admin(FlaskAdmin):
             request_id=pages.request_id() if flask.has_request_context() else None,
             reason=reason,
         )
+
+    def action(
+        self, name: str, text: str, confirmation: str | None = None, **options: Any
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Make a function of a view and of rows an action of every model; see `actions.action`."""
+
+        def keep(function: Callable[..., Any]) -> Callable[..., Any]:
+            self.actions.append(action(name, text, confirmation, **options)(function))
+            return function
+
+        return keep
 
     # Registration
 

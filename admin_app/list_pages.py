@@ -25,6 +25,7 @@ from admin_app import (
     rendering,
     saved_views,
     saving,
+    selecting,
     subtypes,
     total_rows,
 )
@@ -32,12 +33,13 @@ from admin_app import contexts as c
 from admin_app.editable import Sheet
 from admin_app.filters import EVERYTHING, is_argument
 from admin_app.filters import arguments as filter_arguments
-from admin_app.listing import ListedRow, Listing, ListState, Page, totals
+from admin_app.listing import ListedRow, Listing, ListState, Page, Selection, totals
 from admin_app.navigation import breadcrumbs, description
 
 STATE_ARGUMENTS = (
     *("page", "after", "before", "at", "count", "page_size"),
     *("sort", "desc", "search", "columns", "group", "totals", "choose", "filter"),
+    selecting.ACROSS,
 )
 
 
@@ -108,7 +110,8 @@ def list_page(
     is_narrowed = bool(state.search or filters or state.filters)
     all_url = _unfiltered(url, search=None) if is_narrowed else None
     title, singular = str(view.name), view.singular.lower()
-    allowed, confirmations = view.get_actions_list()
+    actions = _actions(view) if sheet is None else []
+    rows_of = url.arguments(page=None, across=None)
     return c.ListPage(
         title=title,
         singular=singular,
@@ -117,11 +120,11 @@ def list_page(
         rows=_rows(view, found, url(), shown, sheet),
         count_text=_count_text(found, state, singular, view.plural),
         all_url=all_url if found.count else None,
-        is_view_only=not (view.read_only_note or allowed or any(map(view.allows, _WRITES))),
+        is_view_only=not (view.read_only_note or actions or any(map(view.allows, _WRITES))),
         pager=pager.pager(view, url, rows, totals.grouped(rows, state), found),
         search=_search(view, url, state, rows),
         action_url=view.get_url(".action_view"),
-        return_url=url(),
+        return_url=url(across=None),
         note=view.read_only_note,
         description=description(view),
         is_narrowed=is_narrowed,
@@ -131,12 +134,11 @@ def list_page(
         filters=_filter_groups(view),
         filters_url=url(filter="edit", page=None) if filter_pages.is_offered(view) else None,
         clear_filters_url=_unfiltered(url) if filters or state.filters else None,
-        actions=[c.BulkAction(name, str(text), confirmations.get(name)) for name, text in allowed]
-        if view.read_only_note is None and sheet is None
-        else [],
+        actions=actions,
+        bulk=_bulk(view, url, found) if actions or view.actions_on("row") else None,
         create_url=view.url_for("create", url=url.back()) if view.allows("add") else None,
         export_urls=[
-            (type_, view.url_for("export", export_type=type_, **url.arguments()))
+            (type_, view.url_for("export", export_type=type_, **rows_of))
             for type_ in view.export_types
         ]
         if view.can_export and view.allows("export")
@@ -150,6 +152,41 @@ def list_page(
         views=saved_views.tabs(view, url.present) if sheet is None else None,
         **facet_pages.on_list(view, rows, state, url.arguments),
     )
+
+
+def _actions(view: Any) -> list[c.BulkAction]:
+    """What can be done to chosen rows."""
+    allowed, confirmations = view.get_actions_list()
+    return [c.BulkAction(name, str(text), confirmations.get(name)) for name, text in allowed]
+
+
+def _bulk(view: Any, url: _ListUrl, found: Page) -> c.Bulk:
+    """How the rows of the list are chosen."""
+    query = selecting.query_of(url.present)
+    count = found.count.number if found.count is not None and found.count.is_exact else None
+    can_be_all = not view.has_own_rows and (found.has_next or found.has_previous)
+    fields = selecting.hidden(Selection(query=query), count) if url.is_across else []
+    return c.Bulk(
+        key=f"{view.endpoint}?{urlencode(query)}",
+        is_across=url.is_across,
+        count=count,
+        text=_all_matching(found),
+        across_url=url(across="1") if can_be_all and not url.is_across else None,
+        clear_url=url(across=None) if url.is_across else None,
+        hidden=fields,
+        is_used=flask.session.pop("admin_ticks", None) is not None,
+    )
+
+
+def _all_matching(found: Page) -> str:
+    """All rows that match, as their number is known: "all 12,408 matching"."""
+    count = found.count
+    if count is None or not count.is_exact and not count.number:
+        return "all that match"
+    if count.is_exact:
+        return f"all {count.number:,} matching"
+    told = count if count.is_estimate else f"more than {count.number:,}"
+    return f"all that match ({told})"
 
 
 def facets(view: Any) -> c.FacetPanel:
@@ -222,10 +259,15 @@ class _ListUrl:
         self._path = str(view.get_url(".index_view"))
         self._kept, self._filters = self._state(), _lists(filter_arguments(state.filters))
         self.present = self._all()
+        self.is_across = request.args.get(selecting.ACROSS) == "1" and not view.has_own_rows
 
     def arguments(self, **changed: Any) -> dict[str, Any]:
         """The arguments of the present list with some of them changed; None takes one away."""
-        return saved_views.in_address(self._all(**changed), self.present)
+        across = changed.pop(selecting.ACROSS, "1" if self.is_across else None)
+        found = saved_views.in_address(self._all(**changed), self.present)
+        # All that match a list are others once it is narrowed otherwise.
+        is_same = not changed.keys() & {"search", "filters"}
+        return {**found, selecting.ACROSS: across} if across and is_same else found
 
     def _all(self, **changed: Any) -> dict[str, Any]:
         filters = self._filters
@@ -261,7 +303,7 @@ class _ListUrl:
 
     def back(self) -> str | None:
         """The present list, as other pages lead back to it; None when it is the plain one."""
-        return self() if self.arguments() else None
+        return self(across=None) if self.arguments(across=None) else None
 
 
 def _lists(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
@@ -335,6 +377,7 @@ def _rows(
     """The rows with their cells, by one renderer a column chosen once for the page."""
     suffix = "&url=" + quote(return_url, safe="") if "?" in return_url else ""
     cells = _cell_renderers(view, suffix, columns, sheet)
+    is_chosen = request.args.get(selecting.ACROSS) == "1"
     has_key = view.read_only_note is None or bool(view.can_view_details)
     edit = _prefix(view, "edit") if view.allows("change") else None
     details = _prefix(view, "details") if view.can_view_details and has_key else None
@@ -344,8 +387,9 @@ def _rows(
         extra = list(view.column_extra_row_actions or [])
     else:
         edit = details = delete = None
+    own = view.actions_on("row")
     if sheet is not None:
-        edit, details, delete, extra = None, None, None, []
+        edit, details, delete, extra, own = None, None, None, [], []
     text_of = inspection.identity_text(view.mapper)
     noun = view.singular
     shown: list[c.Row] = []
@@ -360,8 +404,9 @@ def _rows(
                 edit_url=edit and edit + key,
                 details_url=details and details + key,
                 delete_url=delete and delete + key,
-                actions=_extra_actions(extra, text, row.instance) if extra else Markup(),
+                actions=_extra_actions(extra, text, row.instance, _row_actions(own, text, noun)),
                 instance=row.instance,
+                is_chosen=is_chosen,
             )
         )
     if inspection.is_union(view.mapper):
@@ -423,12 +468,29 @@ def _with_suffix(link: rendering.RowLink, suffix: str) -> rendering.RowLink:
     return lead if suffix else link
 
 
-def _extra_actions(extra: Sequence[Any], text: str, instance: Any) -> Markup:
-    """A host's own row actions, which draw themselves from the template's context."""
+_ROW_ACTION = Markup(
+    '<button class="btn quiet" form="action-form" name="one" value="%s:%s">%s'
+    '<span class="unseen"> %s %s</span></button>'
+)
+
+
+def _row_actions(own: Sequence[Any], text: str, noun: str) -> Markup:
+    """What can be done to the row with the key ``text`` alone."""
+    if not own:
+        return Markup()
+    return Markup("").join(
+        _ROW_ACTION % (one.name, text, one.text, noun.lower(), text) for one in own
+    )
+
+
+def _extra_actions(extra: Sequence[Any], text: str, instance: Any, own: Markup) -> Markup:
+    """A host's own row actions behind ``own``; they draw themselves from the template's context."""
+    if not extra:
+        return own
 
     def draw() -> Markup:
         context = get_render_ctx()
-        return Markup("").join(
+        return own + Markup("").join(
             Markup(action.render_ctx(context, text, instance))  # noqa: S704 - HTML by contract
             for action in extra
         )

@@ -183,6 +183,12 @@ def details_page(view: Any, text: str, model: Any) -> c.DetailsPage:
         history_url=_history_url(view, text),
         site_url=view.get_site_url(row.instance),
         own_link=subtypes.own_link(view, row.instance, "details"),
+        actions=[
+            c.BulkAction(one.name, one.text, one.confirmation) for one in view.actions_on("details")
+        ],
+        action_url=view.get_url(".action_view"),
+        key=text,
+        hidden=[("url", request.full_path)],
     )
 
 

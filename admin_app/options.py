@@ -33,6 +33,8 @@ class ModelOptions:
     foreign keys, and what has few values. An empty list takes the facets away."""
     can_view_details = True
     can_set_page_size = True
+    can_run_actions = True
+    """Whether the list has actions; without them its rows cannot be ticked."""
     can_save_as_new = True
     """Whether the form of a row offers to save what it holds as a new row."""
     page_size = 50

@@ -73,7 +73,7 @@ def repeated(view: Any) -> ResponseReturnValue | None:
 
 def response(answer: Callable[[], tuple[str, str]]) -> ResponseReturnValue:
     """The response to a save: the one that `save` has kept, else the one that ``answer`` makes."""
-    return _response(g.pop("admin_answer", None) or _written(answer()))
+    return _response(g.pop("admin_answer", None) or written(*answer()))
 
 
 def is_answered() -> bool:
@@ -213,17 +213,21 @@ def reason_field(view: Any) -> c.ReasonField | None:
     return c.ReasonField(REASON_FIELD, asked == "required", text, error)
 
 
-def reason(view: Any) -> str | None:
-    """Why the rows are changed, as it was typed; WriteRefused where it has to be and was not."""
+def reason(view: Any, *, is_due: bool = True) -> str | None:
+    """Why the rows are changed, as it was typed; WriteRefused where it has to be and was not.
+
+    It is not due yet where perhaps nothing is changed.
+    """
     asked = _asks_reason(view)
     text = request.form.get(REASON_FIELD, "").strip()
-    if asked == "required" and not text:
+    if asked == "required" and not text and is_due:
         g.admin_reason_error = "Say why: a reason is kept with every change here."
         raise WriteRefused(g.admin_reason_error)
     return text[:LONGEST_REASON] or None if asked else None
 
 
-def _undo_url(view: Any, number: int | None) -> str | None:
+def undo_url(view: Any, number: int | None) -> str | None:
+    """Where change set ``number`` of the history can be undone; None where there is none."""
     return None if number is None else view.admin.history.undo_page_url(number)
 
 
@@ -232,11 +236,16 @@ def undo_message(said: str, url: str) -> Markup:
     return Markup('{} <a class="link" href="{}">Undo</a>').format(said, url)
 
 
-def _written(answer: tuple[str, str], undo_url: str | None = None) -> str:
-    said, url = answer
+def written(said: str, url: str, undo_url: str | None = None) -> str:
+    """An answer, to be kept and given again: what is said, and where to go on."""
     if undo_url is not None:
         said = undo_message(said, undo_url)
     return json.dumps([said, url, isinstance(said, Markup)])
+
+
+def keeps_markup() -> bool:
+    """Whether a message that is HTML is still known to be when it is shown."""
+    return isinstance(flask.current_app.session_interface, SecureCookieSessionInterface)
 
 
 def _response(answer: str) -> ResponseReturnValue:
@@ -244,8 +253,7 @@ def _response(answer: str) -> ResponseReturnValue:
     if is_html == [True]:
         # `message` has escaped it. Sessions of other kinds may forget what is HTML and what is not.
         said = Markup(said)  # noqa: S704
-        is_kept = isinstance(flask.current_app.session_interface, SecureCookieSessionInterface)
-        said = said if is_kept else said.striptags()
+        said = said if keeps_markup() else said.striptags()
     flask.flash(said, "success")
     tell()
     return redirect(url)
@@ -277,14 +285,16 @@ def save(
             is_recorded=keeps_history(view),
             is_chained=chains_history(view),
             request_id=pages.request_id(),
-            reason=reason(view),
+            reason=reason(view, is_due=not _may_be_idle(source, form)),
         ) as change_set:
             if token_key is not None:
                 change_set.claim(token_key)
             write(change_set)
             _stay_in_reach(view, form, change_set)
             change_set.record()
-            told = _written(answer(), _undo_url(view, change_set.id))
+            if change_set.id is not None:
+                reason(view)
+            told = written(*answer(), undo_url(view, change_set.id))
             if token_key is not None:
                 change_set.keep_answer(token_key, told)
     except changes.AlreadySaved as saved:
@@ -301,6 +311,11 @@ def save(
         return True
     _forget_changes(view, instance)
     return False
+
+
+def _may_be_idle(source: str, form: Any) -> bool:
+    """Whether a save may change nothing, by what is known before it is tried."""
+    return source == "edit" and not any(getattr(field, "is_changed", False) for field in form or ())
 
 
 def _fault(view: Any) -> WriteRefused:

@@ -30,7 +30,6 @@ from werkzeug.utils import redirect
 from admin_app import (
     _flask_admin,
     as_stored,
-    bulk,
     changes,
     chooser,
     columns,
@@ -53,7 +52,7 @@ from admin_app import (
     saving,
     subtypes,
 )
-from admin_app.actions import action
+from admin_app.action_routes import ActionRoutes
 from admin_app.cells import CellRoutes
 from admin_app.errors import Forbidden, InvalidRequest, NotFound
 from admin_app.export_routes import ExportRoutes
@@ -95,6 +94,7 @@ class ModelView(
     SavedViewRoutes,
     ListRoutes,
     ExportRoutes,
+    ActionRoutes,
     FlaskAdminModelView,
 ):
     """The pages of one mapped class.
@@ -667,11 +667,6 @@ class ModelView(
             return deleting.ask(self, [model], 1, *place)
         return redirect(self.url_for("delete", id=text, url=self._return_url()))
 
-    @expose("/action/", methods=("POST",))
-    def action_view(self) -> Any:
-        """Run an action over the ticked rows, or ask first."""
-        return self._begin() or self.handle_action()
-
     def _export_data(self) -> tuple[int, Any]:
         rows = list(export_routes.rows(self))
         return len(rows), rows
@@ -868,28 +863,6 @@ class ModelView(
         )
         status = g.pop("admin_status", 400 if is_form_submitted() else 200)
         return html, status
-
-    # Actions
-
-    def is_action_allowed(self, name: str) -> bool:
-        """Whether the action may be run by the current principal."""
-        if name in self.action_disallowed_list:
-            return False
-        if name == "delete":
-            return self.allows("delete")
-        return self.read_only_note is None and self.may(name)
-
-    def handle_action(self, return_view: str | None = None) -> Any:
-        """Run the action that the POST names over its ``rowid``s, once it is confirmed."""
-        back = self.get_url(f".{return_view}") if return_view else self._return_url()
-        return bulk.run(self, back)
-
-    @action("delete", "Delete", "Delete these rows?")
-    def action_delete(self, ids: Sequence[str]) -> ResponseReturnValue | None:
-        """Delete the ticked rows, all of them or none."""
-        self.require("delete")
-        is_own = type(self).delete_model is not ModelView.delete_model
-        return bulk.delete(self, ids, one_by_one=is_own)
 
 
 def _path_of(target: str | None) -> str | None:

@@ -239,7 +239,7 @@ class ChangeSet:
             self.session.flush()
             number = audit.keep(
                 self.session,
-                recorder.finish_alike(),
+                recorder.finish(),
                 principal=self.principal,
                 source=self.source,
                 label=self.label,

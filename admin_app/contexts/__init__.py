@@ -19,6 +19,7 @@ from admin_app.contexts.changes import RowAtPage as RowAtPage
 from admin_app.contexts.changes import RowHistoryPage as RowHistoryPage
 from admin_app.contexts.changes import UndoPage as UndoPage
 from admin_app.contexts.changes import ValueThen as ValueThen
+from admin_app.contexts.lists import Bulk as Bulk
 from admin_app.contexts.lists import BulkAction as BulkAction
 from admin_app.contexts.lists import Chip as Chip
 from admin_app.contexts.lists import Column as Column

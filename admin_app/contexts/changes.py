@@ -66,6 +66,10 @@ class ConfirmPage:
     can_submit: bool = True
     can_review: bool = False
     reason: ReasonField | None = None
+    form: Any = None
+    """The form for the input of an action, which stands over its button."""
+    note: str = ""
+    """What has changed since the rows were chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,8 @@ class HistoryRow:
     state: str = ""
     current: list[tuple[str, Markup]] = field(default_factory=list)
     """Columns that somebody changed since, with what they hold now."""
+    is_chosen: bool = False
+    """Whether it shall be taken back although it was changed since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,3 +253,4 @@ class UndoPage:
     action_url: str
     cancel_url: str
     can_submit: bool = True
+    reason: ReasonField | None = None

@@ -56,6 +56,8 @@ class Row:
     instance: Any = None
     heading: TotalsRow | None = None
     """The group that begins with this row, where the list is grouped."""
+    is_chosen: bool = False
+    """Whether it is ticked to begin with, as one of all that match."""
 
     @property
     def html(self) -> Markup:
@@ -84,8 +86,13 @@ class Row:
         if self.id is None:
             return Markup()
         parts = ('<label><input type="checkbox" name="rowid" value="', escaped(self.id))
-        label = ('" form="action-form" aria-label="Tick ', escaped(self.label), '"></label>')
-        return safe("".join((*parts, *label)))
+        label = ('" form="action-form" aria-label="Tick ', escaped(self.label))
+        # What is unticked on this page is told by what was on it.
+        end = (
+            '" checked><input type="hidden" name="shown" form="action-form" value="',
+            escaped(self.id),
+        )
+        return safe("".join((*parts, *label, *(end if self.is_chosen else ()), '"></label>')))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from admin_app.contexts.lists import BulkAction
 from admin_app.contexts.parts import Link, ReasonField
 from admin_app.pages import Crumb
 
@@ -164,3 +165,10 @@ class DetailsPage:
     site_url: str | None = None
     own_link: Link | None = None
     """The page with all columns of a row that is of a subclass."""
+    actions: list[BulkAction] = field(default_factory=list)
+    """What can be done to the row."""
+    action_url: str = ""
+    key: str = ""
+    """The key of the row as text."""
+    hidden: list[tuple[str, str]] = field(default_factory=list)
+    """What the form of the actions sends along."""

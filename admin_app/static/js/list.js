@@ -1,10 +1,47 @@
-// The list: ticking rows (all, ranges, none), their number, and keys to walk with.
+// The list: ticking rows (all, ranges, none, on several pages), their number, and keys to walk with.
+
+// Keys of rows that the tab remembers under a name, until an action has used them.
+const ticks = {
+  read(name) {
+    try {
+      return new Set(JSON.parse(sessionStorage.getItem(name) ?? "[]"));
+    } catch {
+      return new Set();
+    }
+  },
+  write(name, keys) {
+    try {
+      if (keys.size) sessionStorage.setItem(name, JSON.stringify([...keys]));
+      else sessionStorage.removeItem(name);
+    } catch {
+      // Storage may be forbidden or full; then ticks are those of this page.
+    }
+  },
+};
 
 function bindTicks(panel) {
   const boxes = [...panel.querySelectorAll('input[name="rowid"]')];
+  const form = panel.querySelector("[data-bulk]");
+  if (!form || !boxes.length) return;
   const all = panel.querySelector("[data-tick-all]");
   const count = panel.querySelector("[data-tick-count]");
+  const isAcross = "across" in form.dataset;
+  const names = [`admin.ticks ${form.dataset.bulk}`, `admin.unticked ${form.dataset.bulk}`];
+  const name = names[Number(isAcross)];
+  const onPage = new Set(boxes.map((box) => box.value));
+  // With all that match chosen, it is the unticked rows that are remembered.
+  let kept = new Set();
   let last = null;
+
+  function words() {
+    const total = "total" in form.dataset ? Number(form.dataset.total) : null;
+    const told = (number) => number.toLocaleString("en");
+    if (isAcross && total === null) return kept.size ? `All that match, but for ${told(kept.size)}` : "All that match selected";
+    const chosen = isAcross ? total - kept.size : kept.size;
+    const away = isAcross ? 0 : [...kept].filter((key) => !onPage.has(key)).length;
+    const text = total === null ? `${told(chosen)} selected` : `${told(chosen)} of ${told(total)} selected`;
+    return away ? `${text}, ${told(away)} on other pages` : text;
+  }
 
   function show() {
     const ticked = boxes.filter((box) => box.checked).length;
@@ -12,36 +49,59 @@ function bindTicks(panel) {
       all.checked = ticked > 0 && ticked === boxes.length;
       all.indeterminate = ticked > 0 && ticked < boxes.length;
     }
-    if (count) count.textContent = `${ticked} selected`;
+    form.toggleAttribute("data-held", isAcross || kept.size > 0);
+    if (count) count.textContent = words();
   }
 
   function tick(chosen, checked) {
-    for (const box of chosen) box.checked = checked;
+    for (const box of chosen) {
+      box.checked = checked;
+      if (checked === isAcross) kept.delete(box.value);
+      else kept.add(box.value);
+    }
+    ticks.write(name, kept);
+    show();
+  }
+
+  function restore() {
+    if ("used" in form.dataset) {
+      for (const one of names) ticks.write(one, new Set());
+      delete form.dataset.used;
+    }
+    kept = ticks.read(name);
+    for (const box of boxes) box.checked = kept.has(box.value) !== isAcross;
     show();
   }
 
   panel.addEventListener("click", (event) => {
     const box = boxes.includes(event.target) ? event.target : null;
     if (!box) return;
-    if (event.shiftKey && last && last !== box) {
-      const [from, to] = [boxes.indexOf(last), boxes.indexOf(box)].sort((a, b) => a - b);
-      tick(boxes.slice(from, to + 1), box.checked);
-    }
+    const [from, to] = [boxes.indexOf(event.shiftKey && last ? last : box), boxes.indexOf(box)].sort((a, b) => a - b);
+    tick(boxes.slice(from, to + 1), box.checked);
     last = box;
-    show();
   });
   // Shift-click would otherwise select the text between the two boxes.
   panel.addEventListener("mousedown", (event) => {
     if (event.shiftKey && event.target.closest(".check")) event.preventDefault();
   });
   all?.addEventListener("change", () => tick(boxes, all.checked));
-  panel.querySelector("[data-tick-none]")?.addEventListener("click", () => {
-    tick(boxes, false);
-    (all ?? boxes[0])?.focus();
+  for (const way of form.querySelectorAll("[data-tick-none], [data-tick-across]")) {
+    way.addEventListener("click", () => {
+      for (const one of names) ticks.write(one, new Set());
+      if (way.href) return;
+      kept = new Set();
+      for (const box of boxes) box.checked = false;
+      show();
+      (all ?? boxes[0])?.focus();
+    });
+  }
+  form.addEventListener("formdata", (event) => {
+    const field = isAcross ? "except" : "rowid";
+    for (const key of kept) if (!onPage.has(key)) event.formData.append(field, key);
   });
-  // The browser restores ticks when one comes back to the page.
-  addEventListener("pageshow", show);
-  show();
+  // What the browser restores when one comes back may be older than what the tab remembers.
+  addEventListener("pageshow", restore);
+  restore();
 }
 
 function bindKeys(panel) {
