@@ -125,6 +125,7 @@ class Reader:
         *,
         id: int,
         state: str = "",
+        is_chosen: bool = False,
         current: Image | None = None,
         made: Mapping[str, str] | None = None,
     ) -> c.HistoryRow | None:
@@ -154,6 +155,7 @@ class Reader:
             url=link,
             columns=list(self._columns(table_name, kind, old or {}, new or {}, made)),
             state=state,
+            is_chosen=is_chosen,
             current=[
                 (self.label(table_name, name), self.value(table_name, name, value))
                 for name, value in (current or {}).items()

@@ -200,9 +200,21 @@ class HistoryView(ModelView):
         session = self.get_session()
         steps = undoing.plan(session, rows, self.tables(), self.counters(), lock=lock)
         if request.method == "GET":
-            html: str = self.render("admin/history/undo.html", page=_undo_page(self, record, steps))
-            return html
+            return self._undo_page(record, steps)
         return self._undo(record, steps)
+
+    def _undo_page(self, record: ChangeSetRecord, steps: Sequence[Step]) -> str:
+        page = _undo_page(self, record, steps)
+        page.reason = saving.reason_field(self._explained(steps))
+        html: str = self.render("admin/history/undo.html", page=page)
+        return html
+
+    def _explained(self, steps: Sequence[Step]) -> Any:
+        """The view that asks most for the reason of a change, of those that ``steps`` are about."""
+        views = self.views_by_table()
+        found = [v for name in {s.record.table_name for s in steps} if (v := views.get(name))]
+        asked = {v.change_reason: v for v in found}
+        return asked.get("required", asked.get("optional", self))
 
     def _require_rights(self, record: ChangeSetRecord, rows: Sequence[RowChangeRecord]) -> None:
         views = self.views_by_table()
@@ -223,6 +235,12 @@ class HistoryView(ModelView):
     def _undo(self, record: ChangeSetRecord, steps: Sequence[Step]) -> ResponseReturnValue:
         chosen = {int(t) for t in request.form.getlist("overwrite") if t.isascii() and t.isdigit()}
         number, label, model = record.id, record.label, record.model
+        is_due = any(s.state == "ready" or s.record.id in chosen for s in steps)
+        try:
+            reason = saving.reason(self._explained(steps), is_due=is_due)
+        except WriteRefused as refusal:
+            flask.flash(refusal.sentence, "error")
+            return self._undo_page(record, steps), 400
         try:
             with changes.change_set(
                 self.get_session(),
@@ -232,6 +250,7 @@ class HistoryView(ModelView):
                 is_recorded=True,
                 request_id=pages.request_id(),
                 undoes_id=number,
+                reason=reason,
                 is_chained=saving.chains_history(self),
             ) as change_set:
                 change_set.label = label
@@ -357,6 +376,7 @@ def _undone(reader: changed_rows.Reader, step: Step, counter: str | None) -> c.H
         after,
         id=record.id,
         state=step.state,
+        is_chosen=str(record.id) in request.form.getlist("overwrite"),
         current={n: current[n] for n in step.differing if n in current},
     )
 

@@ -202,7 +202,7 @@ def test_nothing_is_saved_without_a_reason_where_one_is_required(fleet_url):
     places = {
         site.url(Customer, "edit", id=1): {"name": "Renamed"},
         site.url(Customer, "delete", id=1): {"id": "1"},
-        "/admin/customer/cell/?id=1&column=name": {"name": "Renamed"},
+        "/admin/customer/cell/?id=1&column=name": {"cell-name": "Renamed"},
         "/admin/customer/action/": {"action": "delete", "confirmed": "1", "rowid": "1"},
     }
     for url, data in places.items():
@@ -212,6 +212,31 @@ def test_nothing_is_saved_without_a_reason_where_one_is_required(fleet_url):
     rename_url = site.url(Customer, "edit", id=1)
     site.client.post(rename_url, data={"name": "Renamed", "_reason": "wedding"})
     assert reasons(site) == ["wedding"]
+
+
+def test_what_changes_nothing_needs_no_reason(fleet_url):
+    site = asking(fleet_url, "required")
+    url, name = site.url(Customer, "edit", id=1), name_of(site)
+    assert 'aria-required="true" data-needed-by-change' in get(site, url)
+    for data in ({"name": name}, {"name": name, "_reason": ""}, {}):
+        assert "is saved" in site.client.post(url, data=data, follow_redirects=True).text
+    cell = site.client.post("/admin/customer/cell/?id=1&column=name", data={"cell-name": name})
+    assert cell.status_code == 302
+    assert reasons(site) == []
+
+
+def test_an_undo_asks_for_the_reason_that_the_view_demands(fleet_url):
+    site = asking(fleet_url, "required")
+    before = name_of(site)
+    data = {"name": "Renamed", "_reason": "wedding"}
+    site.client.post(site.url(Customer, "edit", id=1), data=data)
+    number = last(site)
+    assert 'name="_reason"' in get(site, f"/admin/history/undo/?id={number}")
+    answer = undo(site, number, overwrite="77")
+    assert (answer.status_code, name_of(site)) == (400, "Renamed")
+    assert "Say why" in answer.text
+    assert "One row is undone" in undo(site, number, _reason="called off").text
+    assert (name_of(site), reasons(site)) == (before, ["wedding", "called off"])
 
 
 def test_a_change_keeps_the_number_of_its_request(site):

@@ -16,6 +16,7 @@ function bindForm(form) {
   const bar = document.querySelector("[data-form-state]");
   const save = document.querySelector(`[data-save][form="${form.id}"]`) ?? form.querySelector("[data-save]");
   const fields = [...form.querySelectorAll("[data-field]")];
+  const reason = form.querySelector("[data-needed-by-change]");
   const marks = new Map();
   const before = sent(form);
   let changed = 0;
@@ -39,6 +40,7 @@ function bindForm(form) {
     const now = sent(form);
     const names = new Set([...before.keys(), ...now.keys()].filter((name) => before.get(name) !== now.get(name)));
     changed = names.size;
+    if (reason) reason.required = [...names].some((name) => name !== reason.name);
     for (const field of fields) {
       const inputs = [...field.querySelectorAll("[name]")];
       mark(field, inputs.some((input) => names.has(input.name)));
