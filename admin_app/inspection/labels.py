@@ -66,7 +66,9 @@ class Label:
     def of(self, instance: object) -> str:
         """The label of ``instance``, never empty."""
         if self.uses_str or self.others and sa.inspect(instance).mapper in self.others:
-            text = str(instance)
+            # Asked directly: what returns a name that is NULL has no label, and is no error.
+            said = instance.__str__()
+            text = "" if said is None else str(said)
         else:
             values = (getattr(instance, key) for key in self.keys)
             text = " ".join(str(value) for value in values if value is not None)

@@ -90,6 +90,15 @@ class Town(Base):
         return self.place
 
 
+class Street(Base):
+    __tablename__ = "streets"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    name: orm.Mapped[str | None]
+
+    def __str__(self) -> str:
+        return self.name  # type: ignore[return-value]
+
+
 class House(Base):
     __tablename__ = "houses"
     id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
@@ -174,6 +183,12 @@ def test_the_plural_of_a_word(one, many):
 def test_a_label_knows_the_relationships_that_str_will_touch():
     assert inspection.label(mapper(Town)).needs == (("country",),)
     assert set(inspection.label(mapper(House)).needs) == {("town",), ("town", "country")}
+
+
+def test_a_str_that_returns_an_empty_name_is_answered_by_the_words_of_the_class():
+    label = inspection.label(mapper(Street))
+    assert label.of(Street(name="Elm Street")) == "Elm Street"
+    assert label.of(Street(name=None)) == "New street"
 
 
 def test_a_class_without_str_is_called_by_the_column_that_looks_like_a_name():
