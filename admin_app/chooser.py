@@ -112,14 +112,25 @@ def shown(view: Any, offers: Offers, state: ListState) -> list[Shown]:
     return found
 
 
+def may_export(view: Any) -> bool:
+    """Whether files are made of the list of ``view`` for its visitor."""
+    is_on = view.can_export
+    return bool(view._is_ours if is_on is None else is_on) and bool(view.allows("export"))
+
+
+def names_export(view: Any) -> bool:
+    """Whether the host names the columns of files."""
+    is_own = type(view).get_export_columns is not BaseModelView.get_export_columns
+    return bool(view.column_export_list) or is_own
+
+
 def exported(view: Any, offers: Offers, state: ListState) -> list[Shown]:
     """The columns of a file: those that the host names for it, else those of the list.
 
     None that is hidden from the visitor is among them.
     """
     excluded = set(map(view._name, view.column_export_exclude_list or ()))
-    is_own = type(view).get_export_columns is not BaseModelView.get_export_columns
-    if not view.column_export_list and not is_own:
+    if not names_export(view):
         return [column for column in shown(view, offers, state) if column.name not in excluded]
     reach = view.reach()
     named = [

@@ -37,7 +37,7 @@ NAMING_CONVENTION = {
 }
 """Every constraint has a name, without which SQLite's batch migrations cannot find it again."""
 
-Kind = Literal["read", "write", "preview", "lookup", "chunk", "job"]
+Kind = Literal["read", "write", "preview", "lookup", "chunk", "job", "export"]
 
 LIMITS: dict[Kind, tuple[int, int]] = {
     "read": (10_000, 2_000),
@@ -46,6 +46,7 @@ LIMITS: dict[Kind, tuple[int, int]] = {
     "lookup": (3_000, 1_000),
     "chunk": (120_000, 5_000),
     "job": (0, 0),
+    "export": (300_000, 5_000),
 }
 """Milliseconds that a statement, and the wait for a lock in it, may take; 0 is for ever."""
 

@@ -7,6 +7,7 @@ The tree, with the HTTP status that the web layer answers:
     ├── InvalidRequest     400  an argument of the URL or form that means nothing
     ├── Forbidden          403  the policy says no
     ├── NotFound           404  no such row or page, or none that this principal may know of
+    ├── OutOfSpace         507  the disk of the server is full
     ├── OutOfTime          503  a reading that was stopped by its time budget; what needed it
     │                           mostly says so in its own place
     └── WriteRefused            a write that was rolled back; carries the sentences to show
@@ -56,6 +57,10 @@ class NotFound(AdminError):
 
 class OutOfTime(AdminError):
     """A reading took longer than the time it was given; see `database.budget`."""
+
+
+class OutOfSpace(AdminError):
+    """The disk of the server, or what it may keep there, is full."""
 
 
 class WriteRefused(AdminError):

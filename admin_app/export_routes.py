@@ -1,4 +1,4 @@
-"""The route of a list as a file: the rows, order and columns of the list that one stands on."""
+"""The routes of a list as a file: its rows, in the order and the columns that one asks for."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import sqlalchemy as sa
 from flask import request
 from flask.typing import ResponseReturnValue
 from flask_admin.base import expose
+from sqlalchemy import orm
+from werkzeug.datastructures import MultiDict
 
-from admin_app import _flask_admin, chooser, exports
+from admin_app import _flask_admin, chooser, exports, forms, formulas, inspection, listing
+from admin_app.columns import Offers
 from admin_app.errors import Forbidden, InvalidRequest
 from admin_app.inspection import Path
-from admin_app.listing import Listing, ListState, totals
+from admin_app.listing import Listing, ListState, Selection, selection, totals
 
 
 class ExportRoutes:
@@ -32,17 +36,139 @@ class ExportRoutes:
     @expose("/export/<export_type>/")
     def export(self, export_type: str) -> ResponseReturnValue:
         """The rows of the list as a file, in its columns, order, search and filters."""
-        if not self.can_export or export_type not in self.export_types:
-            raise Forbidden(f"{self.name} cannot be exported that way.")
-        self.require("export")
-        exporter = for_request(self)
-        if export_type == "csv":
-            filename = exporter.get_export_name(export_type="csv")
-            names, titles = zip(*exporter._export_columns, strict=True)
-            return exports.csv_response(filename, titles, cells(exporter, names), rows(exporter))
+        _require(self)
+        if export_type not in self.export_types:
+            types = ", ".join(self.export_types)
+            shown = inspection.shorten(export_type)
+            raise InvalidRequest(f"{self.name} are exported as {types}, not as “{shown}”.")
+        if export_type in exports.FORMATS:
+            return _file(self, export_type)
         exports.require(export_type)
-        answer: ResponseReturnValue = exporter._export_tablib(export_type, self._return_url())
+        answer: ResponseReturnValue = for_request(self)._export_tablib(
+            export_type, self._return_url()
+        )
         return answer
+
+
+def _require(view: Any) -> None:
+    if not chooser.may_export(view):
+        view.require("export")
+        raise Forbidden(f"{view.name} cannot be exported.")
+
+
+def _file(view: Any, type_: str) -> ResponseReturnValue:
+    """What `exports` makes of the rows and columns that the request describes."""
+    arguments = sent()
+    options = exports.read_options(arguments)
+    offers, rows, state = _asked(view)
+    shown = chosen(view, offers, state, arguments)
+    whole = _whole(view, [column.path for column in shown], options.is_raw)
+    columns = [
+        column for one in shown if (column := _column(view, one, options, whole)) is not None
+    ]
+    if not columns:
+        raise InvalidRequest("Choose at least one column: a file without any has no rows.")
+    rows.columns = [column.wanted.path for column in columns]
+    name = view.get_export_name(export_type=type_)
+    read = _pieces(view, rows, state, columns, whole, options)
+    return exports.response(type_, name, str(view.name), columns, read, options)
+
+
+def _column(
+    view: Any, shown: chooser.Shown, options: exports.Options, whole: frozenset[str]
+) -> exports.Column | None:
+    told = _told(view, shown, whole)
+    return exports.column(shown.name, shown.label, shown.path, told, options)
+
+
+def _told(view: Any, shown: chooser.Shown, whole: frozenset[str]) -> exports.Told:
+    """What the view says of a column: a host's formatters and words, else what a row holds."""
+    name, path = shown.name, shown.path
+    if view.has_own_export_values:
+        return exports.Told(functools.partial(_armed_of_host, view, name), is_own=True)
+    types = _flask_admin.own_type_formatters(view.column_type_formatters_export)
+    is_own = bool(types or _formatter(view, name)) or not hasattr(path.mapper.class_, path.key)
+    column = path.column
+    codec = None if column is None or is_own else forms.codec_for(column.type)
+    return exports.Told(
+        _value(view, name),
+        is_own=is_own or view.has_own_rows,
+        choices=(view._column_choices_map or {}).get(name),
+        is_whole=path.name in whole,
+        write=None if codec is None else codec.write,
+    )
+
+
+def _pieces(
+    view: Any,
+    rows: Listing,
+    state: ListState,
+    columns: Sequence[exports.Column],
+    whole: frozenset[str],
+    options: exports.Options,
+) -> Iterator[listing.Columns]:
+    """The values of the columns, a piece of rows at a time, all from one moment."""
+    if view.has_own_rows:
+        filters = _flask_admin.list_filters(view)
+        found = [r.instance for r in _flask_admin.page_of(view, state, filters).rows]
+        return iter([[[c.wanted.ask(i) for i in found] for c in columns]] if found else [])
+    dialect = view.dialect_name()
+    statement = _selected(rows, state)
+    statement = rows.ordered(statement, totals.grouped(rows, state).order, dialect)
+    if state.page_size:
+        statement = statement.limit(state.page_size)
+    has_content = any(
+        c.wanted.how == "value"
+        and c.wanted.path.column
+        and inspection.is_binary(c.wanted.path.column.type)
+        for c in columns
+    )
+    return _streamed(
+        _own_session(view),
+        rows,
+        statement,
+        [column.wanted for column in columns],
+        whole,
+        listing.SMALL_PIECE if has_content else listing.PIECE,
+    )
+
+
+def _selected(rows: Listing, state: ListState) -> Any:
+    """The rows that the request names one by one, else all that match, without some of them."""
+    arguments = sent()
+    if keys := arguments.getlist("rowid"):
+        return Selection(tuple(dict.fromkeys(keys))).statement(rows)
+    statement = rows.asked(state)
+    if excepted := arguments.getlist("except"):
+        among = selection.among(rows, selection.decoded(rows, excepted))
+        statement = statement.where(sa.not_(among))
+    return statement
+
+
+def _streamed(
+    session: Any,
+    rows: Listing,
+    statement: Any,
+    wanted: Sequence[listing.Wanted],
+    whole: frozenset[str],
+    piece: int,
+) -> Iterator[listing.Columns]:
+    try:
+        with listing.snapshot(session, rows.mapper):
+            yield from listing.pieces(rows, session, statement, wanted, whole=whole, piece=piece)
+    finally:
+        session.close()
+
+
+def _own_session(view: Any) -> Any:
+    """A session for the file alone: that of the request may end before the file does."""
+    session = view.get_session()
+    # Its connection is let go, or a visitor would hold two of them.
+    session.rollback()
+    return session.session_factory() if isinstance(session, orm.scoped_session) else session
+
+
+# As Flask-Admin has it
 
 
 def for_request(view: Any) -> Any:
@@ -57,31 +183,87 @@ def for_request(view: Any) -> Any:
 
 def rows(view: Any) -> Iterator[Any]:
     """The instances of the list that the request describes, in its order, search and filters."""
-    _, listing, state = _asked(view)
-    listing.columns = [_path(view, name) for name, _ in view._export_columns]
-    state = dataclasses.replace(state, page=0, page_size=view.export_max_rows)
-    if state.refused:
-        # A list shows a note beside more rows than were asked for; a file would not.
-        raise InvalidRequest(state.refused[0])
+    _, found, state = _asked(view)
+    found.columns = [_path(view, name) for name, _ in view._export_columns]
     # The session of the request has ended by the time that a response is streamed.
-    return _rows(view, listing, state, _flask_admin.list_filters(view))
+    return _rows(view, found, state, _flask_admin.list_filters(view))
 
 
 def _asked(view: Any) -> tuple[Any, Listing, ListState]:
     offers = chooser.offers(view)
     refine = view._refinement(_flask_admin.list_filters(view))
-    listing = view.get_listing(offers=offers, refine=refine)
-    return offers, listing, listing.parse(request.args, [name for name, _ in view._list_columns])
+    found = view.get_listing(offers=offers, refine=refine)
+    arguments = MultiDict((k, v) for k, v in sent().items(multi=True) if k not in _NOT_OF_LISTS)
+    state = found.parse(arguments, [name for name, _ in view._list_columns])
+    if state.notes:
+        # A list shows a note beside what it makes of an argument; a file would not.
+        raise InvalidRequest(state.notes[0])
+    state = dataclasses.replace(state, page=0, page_size=view.export_max_rows)
+    return offers, found, state
 
 
-def _rows(view: Any, listing: Listing, state: ListState, filters: Sequence[Any]) -> Iterator[Any]:
+_NOT_OF_LISTS = frozenset({"page", "after", "before", "at", "page_size", "columns", "totals"})
+
+
+def sent() -> MultiDict[str, str]:
+    """The arguments of the request: of its address, or of the form that was posted."""
+    return request.form if request.method == "POST" else request.args
+
+
+EVERY = "*"
+"""What the argument ``columns`` says for every column of the rows themselves."""
+
+MOST_COLUMNS = 1_000
+
+
+def chosen(
+    view: Any, offers: Offers, state: ListState, arguments: MultiDict[str, str]
+) -> list[chooser.Shown]:
+    """The columns that the argument ``columns`` names, else those that a file usually has.
+
+    InvalidRequest for a name that is not on offer. Where the host names the columns of files, an
+    address can only choose among those.
+    """
+    usual = chooser.exported(view, offers, state)
+    named = [n.partition(":")[0] for t in arguments.getlist("columns") for n in t.split(",") if n]
+    if not named:
+        return usual
+    if len(named) > MOST_COLUMNS:
+        raise InvalidRequest(f"A file has {MOST_COLUMNS:,} columns at most.")
+    if EVERY in named:
+        every = [*offers.own, *(path.name for path in offers.tree().paths)]
+        named = [n for name in named for n in (every if name == EVERY else [name])]
+    own = {column.name: column for column in usual}
+    excluded = set(map(view._name, view.column_export_exclude_list or ()))
+    found: dict[str, chooser.Shown] = {}
+    for name in named:
+        path = offers.path(name)
+        if name not in own and path is None:
+            raise InvalidRequest(f"There is no column “{inspection.shorten(name)}” to export.")
+        if name in own:
+            found[name] = own[name]
+        elif not chooser.names_export(view) and name not in excluded and path is not None:
+            found[name] = chooser.Shown(name, str(view.get_column_name(name)), path)
+    return list(found.values()) or usual
+
+
+def _rows(view: Any, found: Listing, state: ListState, filters: Sequence[Any]) -> Iterator[Any]:
     if view.has_own_rows:
         yield from (row.instance for row in _flask_admin.page_of(view, state, filters).rows)
         return
-    # A visitor who chooses a collection sees how many it has; a host who names one has the members.
+    whole = _whole(view, found.columns, is_raw=False)
+    yield from found.stream(view.get_session(), totals.grouped(found, state), whole)
+
+
+def _whole(view: Any, paths: Sequence[Path], is_raw: bool) -> frozenset[str]:
+    """The names of collections that are told by their members.
+
+    A visitor who chooses a collection sees how many it has; a host who names one has the members,
+    and so has a raw file.
+    """
     named = {view._name(name) for name in view.column_export_list or ()}
-    whole = {path.name for path in listing.columns if path.name in named and _is_known(view, path)}
-    yield from listing.stream(view.get_session(), totals.grouped(listing, state), whole)
+    wanted = (path for path in paths if is_raw or path.name in named)
+    return frozenset(path.name for path in wanted if _is_known(view, path))
 
 
 def _is_known(view: Any, path: Path) -> bool:
@@ -92,17 +274,15 @@ def _is_known(view: Any, path: Path) -> bool:
     return reach.may_read(mapper) and reach.rows(mapper) is None
 
 
-def cells(view: Any, names: Sequence[Any]) -> list[Callable[[Any], Any]]:
-    """What makes the values of the columns ``names`` from a row, one a column."""
-    if view.has_own_export_values:
-        return [functools.partial(_asked_of_host, view, name) for name in names]
-    return [cell(view, name) for name in names]
-
-
 def cell(view: Any, name: Any) -> Callable[[Any], Any]:
-    """What a file says in the column ``name``: a host's formatter, else what a row holds."""
-    path = _path(view, name)
-    formatter = (view.column_formatters_export or {}).get(name) or chooser.formatter(view, name)
+    """What a CSV file says in the column ``name``, disarmed; see `ModelView.get_export_value`."""
+    value = _value(view, name)
+    return lambda instance: exports.in_words(value(instance))
+
+
+def _value(view: Any, name: Any) -> Callable[[Any], Any]:
+    """The value of the column ``name``: of a host's formatter, else what a row holds."""
+    path, formatter = _path(view, name), _formatter(view, name)
     types = view.column_type_formatters_export or {}
     read: Callable[[Any], Any]
     if formatter is not None:
@@ -112,11 +292,17 @@ def cell(view: Any, name: Any) -> Callable[[Any], Any]:
     else:
         read = functools.partial(_flask_admin.field_value, view, name)
     tell = functools.partial(_flask_admin.in_words, view, name, types)
-    return lambda instance: exports.in_words(tell(read(instance)))
+    return lambda instance: tell(read(instance))
 
 
-def _asked_of_host(view: Any, name: Any, instance: Any) -> Any:
-    return view.get_export_value(instance, name)
+def _formatter(view: Any, name: Any) -> Callable[..., Any] | None:
+    return (view.column_formatters_export or {}).get(name) or chooser.formatter(view, name)
+
+
+def _armed_of_host(view: Any, name: Any, instance: Any) -> Any:
+    """A host's own value, as it was before what he calls may have disarmed it."""
+    value = view.get_export_value(instance, name)
+    return formulas.armed(value) if isinstance(value, str) else value
 
 
 def _formatted(formatter: Callable[..., Any], view: Any, name: Any, instance: Any) -> Any:

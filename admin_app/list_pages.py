@@ -141,7 +141,7 @@ def list_page(
             (type_, view.url_for("export", export_type=type_, **rows_of))
             for type_ in view.export_types
         ]
-        if view.can_export and view.allows("export")
+        if chooser.may_export(view)
         else [],
         **dict[str, Any](chooser.look()),
         order=_order_menu(view, url, state, rows, found),
@@ -213,6 +213,9 @@ def asked(view: Any) -> tuple[Listing, ListState]:
 def _more(view: Any, url: _ListUrl) -> list[c.MenuGroup]:
     """The menu of what is seldom done to a list."""
     groups = chooser.menu(lambda word: url(choose=word))
+    if view.is_import_offered():
+        entry = c.MenuEntry(f"Import {view.plural}", view.get_url(".import_view"))
+        groups.append(c.MenuGroup(None, [entry]))
     if not view.has_own_rows and view.may("query"):
         query = view.get_url(".query_view", **url.arguments())
         groups.append(c.MenuGroup(None, [c.MenuEntry("Show query", query)]))

@@ -27,6 +27,8 @@ class ModelOptions:
     form_extra_fields: Any = None
 
     column_display_pk = True
+    can_export: Any = None
+    export_types: Any = ("csv", "xlsx", "jsonl", "json")
     column_facets: Sequence[Any] | None = None
     """What can be counted and chosen beside the list, in this order: columns, relationships, and
     what is reached through relationships to one row. None chooses by type: enums, booleans, dates,
@@ -54,6 +56,10 @@ class ModelOptions:
     """A sentence under the title of the list; the table's comment when there is none."""
     search_help_text: str | None = None
     """A sentence under the search box: what it finds, and how to ask."""
+
+    can_import = True
+    """Whether rows can be imported from files, by whom the policy allows `import` beside `add` or
+    `change`."""
 
     can_choose_columns = True
     """Whether visitors may choose the columns of the list, their order and their width."""

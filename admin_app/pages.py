@@ -46,6 +46,7 @@ from admin_app.errors import (
     Forbidden,
     InvalidRequest,
     NotFound,
+    OutOfSpace,
     OutOfTime,
     WriteRefused,
 )
@@ -73,6 +74,11 @@ ZONE_COOKIE = "admin_time_zone"
 
 FORM_MEMORY = 16 * 2**20
 """Bytes of text that a form may send, files not counted."""
+
+IMPORT_BYTES = 50 * 2**20
+"""Bytes that a file of rows may have, unless ADMIN_IMPORT_MAX_BYTES says otherwise."""
+
+FORM_ROOM = 2**20
 
 FORM_PARTS = 10_000
 """Values that a form may send."""
@@ -428,6 +434,7 @@ _TITLES = {
     413: "Too large",
     429: "Too many requests",
     503: "Not available",
+    507: "No room left",
 }
 _SENTENCES = {
     400: "Something in this request has no meaning here.",
@@ -460,6 +467,8 @@ def _describe(error: Exception) -> tuple[int, str, str]:
             status = 409
         case OutOfTime():
             status = 503
+        case OutOfSpace():
+            status = 507
         case HTTPException(code=int(code)):
             status = code
         case _:
@@ -468,7 +477,7 @@ def _describe(error: Exception) -> tuple[int, str, str]:
     sentence = _SENTENCES.get(status) or _SENTENCES[500 if status >= 500 else 400]
     if isinstance(error, RequestEntityTooLarge):
         sentence = "What you sent is larger than this server accepts. Nothing was saved."
-    elif isinstance(error, AdminError) and status < 500:
+    elif isinstance(error, AdminError) and (status < 500 or status == 507):
         sentence = error.sentence or sentence
     elif isinstance(error, HTTPException) and error.description != type(error).description:
         # Written by whoever called abort(), so more telling than what we would say.
@@ -573,12 +582,21 @@ def _receive() -> ResponseReturnValue | None:
     return None
 
 
+def import_limit() -> int:
+    """Bytes that a file of rows may have."""
+    return int(flask.current_app.config.get("ADMIN_IMPORT_MAX_BYTES") or IMPORT_BYTES)
+
+
 def _widen_form() -> None:
     """Let a form hold long texts and many rows, unless the host has set limits of its own.
 
     Flask's are so tight that a row with a longer text could be opened but not saved.
     """
     config, defaults = flask.current_app.config, flask.Flask.default_config
+    if (request.endpoint or "").endswith(".import_view"):
+        # What stands around a file in a form has room, too.
+        limits = (request.max_content_length, import_limit() + FORM_ROOM)
+        request.max_content_length = min(limit for limit in limits if limit)
     if config["MAX_FORM_MEMORY_SIZE"] == defaults["MAX_FORM_MEMORY_SIZE"]:
         request.max_form_memory_size = FORM_MEMORY
     if config["MAX_FORM_PARTS"] == defaults["MAX_FORM_PARTS"]:

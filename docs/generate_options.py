@@ -23,7 +23,8 @@ INHERITED: dict[str, dict[str, str]] = {
         "can_edit": "Whether rows can be changed.",
         "can_delete": "Whether rows can be deleted, one by one and as an action.",
         "can_view_details": "Whether a row has a page that shows all of it.",
-        "can_export": "Whether the list can be downloaded.",
+        "can_export": "Whether rows can be downloaded. None means: by whom the policy allows "
+        "`export`; in a `flask_admin.Admin`, which has no policy, by nobody.",
         "action_disallowed_list": "Names of actions that are not offered and not run.",
     },
     "Columns of the list": {
@@ -100,7 +101,7 @@ INHERITED: dict[str, dict[str, str]] = {
         "inline_model_form_converter": "What makes the forms of `inline_models`.",
     },
     "Export": {
-        "export_types": "File types to offer. `csv` needs nothing; others need tablib.",
+        "export_types": "File types to offer; any other than these four is written by tablib.",
         "export_max_rows": "Rows that a file may have; 0 is no limit.",
         "column_export_list": "The columns of the file, when they are not those of the list.",
         "column_export_exclude_list": "Columns to leave out of the file.",

@@ -27,19 +27,24 @@ from admin_app.listing.searching import fields as search_fields
 from admin_app.listing.searching import signed
 from admin_app.listing.selection import Selection
 from admin_app.listing.state import COUNT_LIMIT, Chosen, Count, ListedRow, ListState, Order, Page
+from admin_app.listing.streaming import PIECE, SMALL_PIECE, Columns, Wanted, pieces, snapshot
 from admin_app.listing.tables import indexed as known_indexes
 from admin_app.listing.tables import known as known_table
 
 __all__ = [
     "COUNT_LIMIT",
     "Chosen",
+    "Columns",
     "Count",
     "ListState",
     "ListedRow",
     "Listing",
     "Order",
+    "PIECE",
     "Page",
+    "SMALL_PIECE",
     "Selection",
+    "Wanted",
     "form_options",
     "known_indexes",
     "known_table",
@@ -49,7 +54,9 @@ __all__ = [
     "members",
     "members_count",
     "members_counted",
+    "pieces",
     "search_fields",
     "signed",
+    "snapshot",
     "stored_texts",
 ]

@@ -40,26 +40,39 @@ def count_members(
 
     One grouped statement, which reads the members once where no index leads to them.
     """
+    identities = [tuple(sa.inspect(instance).identity) for instance in instances]
+    found = member_counts(session, path, identities, reach)
+    for instance, identity in zip(instances, identities, strict=True):
+        counted = sa.inspect(instance).info.setdefault(_COUNTED, {})
+        counted[path.name] = found.get(identity, 0)
+
+
+def member_counts(
+    session: AnySession,
+    path: Path,
+    identities: Sequence[tuple[Any, ...]],
+    reach: Reach = EVERYTHING,
+) -> dict[tuple[Any, ...], int]:
+    """How many members in ``reach`` the collection ``path`` of the rows ``identities`` has.
+
+    Rows without any are absent.
+    """
     relationship, mapper = path.relationship, path.mapper
     assert relationship is not None
     keys = [getattr(mapper.class_, key) for key in inspection.identity_keys(mapper)]
     target = orm.aliased(relationship.mapper)
-    identities = [sa.inspect(instance).identity for instance in instances]
     statement = (
         sa.select(*keys, sa.func.count())
         .join(getattr(mapper.class_, relationship.key).of_type(target))
         .where(*within(target, relationship.mapper, reach))
         .where(
-            sa.tuple_(*keys).in_(identities)
+            sa.tuple_(*keys).in_(list(identities))
             if len(keys) > 1
             else keys[0].in_([value for (value,) in identities])
         )
         .group_by(*keys)
     )
-    found = {tuple(row[:-1]): row[-1] for row in session.execute(statement)}
-    for instance, identity in zip(instances, identities, strict=True):
-        counted = sa.inspect(instance).info.setdefault(_COUNTED, {})
-        counted[path.name] = found.get(tuple(identity), 0)
+    return {tuple(row[:-1]): row[-1] for row in session.execute(statement)}
 
 
 def members_counted(instance: Any) -> Mapping[str, int]:

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from admin_app import ModelView
+from admin_app import Admin, ModelView
 from admin_app.errors import ConfigurationError
 from tests.db.drop_in import Post, Scoped
 
@@ -92,8 +92,13 @@ def test_an_export_is_narrowed_by_the_query_of_the_host(host):
 
 
 def test_an_export_that_is_not_switched_on_is_forbidden(host):
-    host.add(ModelView)
+    host.add(type("View", (ModelView,), {"can_export": False}))
     host.get("/admin/post/export/csv/", 403)
+
+
+def test_without_an_option_files_are_made_where_there_is_a_policy_to_ask(host):
+    host.add(ModelView)
+    host.get("/admin/post/export/csv/", 200 if isinstance(host.admin, Admin) else 403)
 
 
 needs_no_tablib = pytest.mark.skipif(
@@ -103,8 +108,8 @@ needs_no_tablib = pytest.mark.skipif(
 
 @needs_no_tablib
 def test_types_of_files_that_nothing_here_writes_stop_the_start_in_a_sentence(host):
-    with pytest.raises(ConfigurationError, match="export_types names xlsx, json, which the"):
-        host.add(type("View", (Exported,), {"export_types": ["csv", "xlsx", "json"]}))
+    with pytest.raises(ConfigurationError, match="export_types names ods, yaml, which the"):
+        host.add(type("View", (Exported,), {"export_types": ["csv", "ods", "yaml"]}))
 
 
 @needs_no_tablib
