@@ -128,7 +128,9 @@ def _saved_answer(view: Any, key: str, model: Any) -> ResponseReturnValue:
     back = view._return_url()
     suffix = "&url=" + quote(back, safe="") if "?" in back else ""
     html: ResponseReturnValue = view.render(
-        "admin/model/_saved_cell.html", cell=list_pages.cell(view, key, model, suffix)
+        "admin/model/_saved_cell.html",
+        cell=list_pages.cell(view, key, model, suffix),
+        told=saving.told(),
     )
     return html
 

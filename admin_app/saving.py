@@ -76,6 +76,15 @@ def response(answer: Callable[[], tuple[str, str]]) -> ResponseReturnValue:
     return _response(g.pop("admin_answer", None) or written(*answer()))
 
 
+def told() -> str | None:
+    """What is said of the save of this request, for a piece of a page that says it by itself."""
+    answer = g.pop("admin_answer", None)
+    if answer is None:
+        return None
+    said, _, is_html = json.loads(answer)
+    return Markup(said) if is_html else said  # noqa: S704 - `message` has escaped it
+
+
 def is_answered() -> bool:
     """Whether the request has been saved, by itself or by another that sent the same form."""
     return "admin_answer" in g

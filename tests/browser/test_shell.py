@@ -46,6 +46,35 @@ def test_the_first_page_offers_new_rows_where_one_may_add_some(page: Page, fleet
     expect(page.get_by_role("heading", name="New tag")).to_be_visible()
 
 
+def test_what_was_saved_can_be_undone_as_long_as_somebody_is_at_it(page: Page, fleet) -> None:
+    page.goto(fleet.at("customer/edit/?id=1"))
+    name = page.get_by_label("Name").input_value()
+    page.get_by_label("Name").fill("Somebody else")
+    page.get_by_role("button", name="Save", exact=True).click()
+    toast = page.locator(".toasts .message")
+    expect(toast).to_contain_text("is saved")
+    expect(toast).to_be_in_viewport(ratio=1)
+    dismiss = toast.get_by_role("button", name="Dismiss")
+    expect(dismiss).to_be_visible()
+    page.clock.install()
+    toast.hover()
+    page.clock.run_for(120_000)
+    expect(toast).to_be_visible()
+    page.mouse.move(1, 1)
+    page.clock.run_for(29_000)
+    toast.get_by_role("link", name="Undo").focus()
+    page.clock.run_for(120_000)
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Undo").click()
+    expect(toast).to_contain_text("One row is undone")
+    toast.get_by_role("link", name="Undo").focus()
+    page.keyboard.press("Escape")
+    page.clock.run_for(1_000)
+    expect(toast).to_have_count(0)
+    expect(page.locator("main")).to_be_focused()
+    expect(page.locator("ins").get_by_text(name)).to_be_visible()
+
+
 def test_the_filter_leaves_the_models_that_match(page: Page, fleet) -> None:
     page.goto(fleet.at())
     filter_box(page).fill("ship")

@@ -153,7 +153,7 @@ class Editor {
     this.box.setAttribute("aria-busy", "true");
     try {
       const { isSaved, html } = await ask(this.form.action, { method: "POST", body: new FormData(this.form) });
-      if (isSaved) this.replace(parsed(html).querySelector("td"));
+      if (isSaved) this.replace(parsed(html));
       else await this.show(html);
       return isSaved;
     } catch (error) {
@@ -165,14 +165,17 @@ class Editor {
     }
   }
 
-  replace(cell) {
+  async replace(answer) {
+    const cell = answer.querySelector("td");
+    const message = answer.querySelector(".message");
     // Its column's look stays: it may be the key of the row, or have a width of its own.
     cell.className = this.cell.className;
     cell.classList.remove("editing");
     this.cell.replaceWith(cell);
     this.cell = cell;
-    said.textContent = "Saved";
     this.close();
+    if (message) (await import("./toasts.js")).show(message);
+    else said.textContent = "Saved";
   }
 
   /** A sentence at the cell, for what no field can tell. */

@@ -127,6 +127,8 @@ document.querySelectorAll("[data-theme-form]").forEach(tellZone);
 bindMenus();
 bindSlash();
 
+if (document.querySelector("[data-toasts] > *")) import("./toasts.js");
+
 const current = document.querySelector("#side-list [aria-current]");
 const list = document.getElementById("side-list");
 if (current && current.offsetTop + current.offsetHeight > list.offsetTop + list.clientHeight) {
