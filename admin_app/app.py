@@ -51,6 +51,7 @@ DEFAULTS: dict[str, Any] = {
 FROM_ENVIRONMENT = (
     "ADMIN_ALLOW_OPEN",
     "ADMIN_HISTORY",
+    "ADMIN_IMPORT_MAX_BYTES",
     "ADMIN_MODELS",
     "ADMIN_NAME",
     "ADMIN_PROXY_HOPS",
@@ -111,6 +112,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> flask.Flask:
     sign_in = problems.of(_sign_in, app)
     history = problems.of(_history, app)
     hops = problems.of(_proxy_hops, app)
+    problems.of(_import_limit, app)
     problems.of(_migrations_directory, app)
     models = problems.of(_models, app, url)
     views = problems.of(_views, app)
@@ -287,6 +289,14 @@ def _proxy_hops(app: flask.Flask) -> int:
             "or leave it out when there is none."
         )
     return int(value)
+
+
+def _import_limit(app: flask.Flask) -> None:
+    value = app.config.get("ADMIN_IMPORT_MAX_BYTES")
+    if value is not None and not str(value).isdecimal():
+        raise ConfigurationError(
+            f"ADMIN_IMPORT_MAX_BYTES is {value!r}. Set it to a number of bytes, as 52428800."
+        )
 
 
 def _migrations_directory(app: flask.Flask) -> None:

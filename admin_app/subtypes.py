@@ -158,6 +158,7 @@ VERBS = {
     "delete": "delete",
     "view": "see",
     "export": "export",
+    "import": "import",
     "query": "see the queries of",
 }
 """What the policy is asked about, as a verb of a sentence."""

@@ -57,6 +57,7 @@ from admin_app.cells import CellRoutes
 from admin_app.errors import Forbidden, InvalidRequest, NotFound
 from admin_app.export_routes import ExportRoutes
 from admin_app.file_routes import FileRoutes
+from admin_app.import_pages import ImportRoutes
 from admin_app.inspection import Path
 from admin_app.list_routes import ListRoutes
 from admin_app.listing import Listing, ListState, Order
@@ -92,6 +93,7 @@ class ModelView(
     CellRoutes,
     FileRoutes,
     SavedViewRoutes,
+    ImportRoutes,
     ListRoutes,
     ExportRoutes,
     ActionRoutes,

@@ -19,6 +19,12 @@ from admin_app.contexts.changes import RowAtPage as RowAtPage
 from admin_app.contexts.changes import RowHistoryPage as RowHistoryPage
 from admin_app.contexts.changes import UndoPage as UndoPage
 from admin_app.contexts.changes import ValueThen as ValueThen
+from admin_app.contexts.imports import ImportCheckPage as ImportCheckPage
+from admin_app.contexts.imports import ImportChoice as ImportChoice
+from admin_app.contexts.imports import ImportColumn as ImportColumn
+from admin_app.contexts.imports import ImportColumnsPage as ImportColumnsPage
+from admin_app.contexts.imports import ImportedRow as ImportedRow
+from admin_app.contexts.imports import ImportPage as ImportPage
 from admin_app.contexts.lists import Bulk as Bulk
 from admin_app.contexts.lists import BulkAction as BulkAction
 from admin_app.contexts.lists import Chip as Chip

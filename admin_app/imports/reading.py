@@ -506,6 +506,16 @@ def padded(row: FileRow, width: int) -> FileRow:
     return replace(row, cells=(cells + [""] * width)[:width])
 
 
+def parts(text: str) -> list[str]:
+    """The names of several rows in one cell, apart by semicolons, line ends, or else commas."""
+    for sign in (";", "\n"):
+        if sign in text:
+            break
+    else:
+        sign = ","
+    return [part.strip() for part in text.split(sign) if part.strip()]
+
+
 def batches(rows: Iterable[FileRow], size: int) -> Iterator[list[FileRow]]:
     """``rows``, ``size`` at a time."""
     rows = iter(rows)

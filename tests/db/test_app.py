@@ -126,6 +126,7 @@ def test_every_wrong_setting_is_told_at_once(make: Make, tmp_path: Path) -> None
         ADMIN_SIGN_IN="perhaps",
         ADMIN_HISTORY="maybe",
         ADMIN_PROXY_HOPS="-1",
+        ADMIN_IMPORT_MAX_BYTES="50 MB",
         ADMIN_MODELS="no_such.module",
         ADMIN_VIEWS="shop_models:NUMBER",
         MIGRATIONS_DIR=str(tmp_path / "file"),
@@ -137,6 +138,7 @@ def test_every_wrong_setting_is_told_at_once(make: Make, tmp_path: Path) -> None
         "ADMIN_SIGN_IN",
         "ADMIN_HISTORY",
         "ADMIN_PROXY_HOPS",
+        "ADMIN_IMPORT_MAX_BYTES",
         "MIGRATIONS_DIR",
         "ADMIN_MODELS",
         "ADMIN_VIEWS",
@@ -290,6 +292,7 @@ def test_init_db_makes_the_admins_tables_and_no_others(shop: flask.Flask) -> Non
     code, told = run(shop, "init-db")
     own = {"admin_form_token", "admin_role", "admin_user", "admin_user_role"}
     own |= {"admin_saved_view", "admin_default_view", "admin_change_set", "admin_row_change"}
+    own |= {"admin_import", "admin_import_mapping", "admin_job", "admin_job_failure"}
     own |= {"admin_change_digest", "admin_history_chain"}
     assert (code, tables(shop)) == (0, own)
     assert "admin_user" in told
