@@ -158,7 +158,7 @@ def _keep_rows(connection: sa.Connection, number: int, portion: Iterable[Alike])
     rows = [
         (number, table, kept_key(key), alike.kind, old, new)
         for alike in portion
-        for table in [alike.table.key]
+        for table in [str(alike.table.key)]
         for key, old, new in alike.texts()
     ]
     if connection.dialect.name == "sqlite":

@@ -267,7 +267,7 @@ class Columns:
         for n in positions:
             values = list(map(operator.itemgetter(n), rows))
             kinds = set(map(type, values))
-            is_plain = kinds <= _PLAIN or (kinds == {float} and all(map(math.isfinite, values)))
+            is_plain = kinds <= _PLAIN or (kinds <= _NUMBERS and all(map(math.isfinite, values)))
             if not are_images and (self.are_secret[n] or not is_plain):
                 values = [_encoded(value, self.are_secret[n]) for value in values]
             columns.append(_written(values))
@@ -284,6 +284,7 @@ class Columns:
 
 _columns: weakref.WeakKeyDictionary[sa.Table, Columns] = weakref.WeakKeyDictionary()
 _PLAIN = frozenset({int, str, bool})
+_NUMBERS = frozenset({int, float})
 _BYTES = frozenset({bytes, bytearray, memoryview})
 
 

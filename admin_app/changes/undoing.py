@@ -7,8 +7,10 @@ a plan does is an ordinary change set, recorded and undone like any other.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import secrets
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
@@ -16,8 +18,10 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy import exc, orm
 
-from admin_app.changes import images
+from admin_app import inspection
+from admin_app.changes import capture, images
 from admin_app.changes.audit import RowChangeRecord
+from admin_app.changes.capture import Kind
 from admin_app.changes.images import Image, Key
 from admin_app.changes.sets import ChangeSet
 from admin_app.changes.versions import Counter
@@ -144,13 +148,13 @@ def apply(
         if s.state == "ready" or (s.state == "changed" and s.record.id in overwrite)
     ]
     writes = _Writes(change_set, [s for s in chosen if s.table is not None], counters)
-    # A row that comes back may need a value that another has now, or a row that goes may be
-    # pointed at by one that comes back: if one order is refused the other is tried.
     try:
         with change_set.session.begin_nested():
-            writes.run(("insert", "update", "delete"))
+            writes.run()
     except exc.IntegrityError:
-        writes.run(("delete", "insert", "update"))
+        # A row that comes back may need a value that another has now, or two may have changed
+        # places: then it depends on the order of the rows.
+        writes.run_one_by_one()
     change_set.session.expire_all()
     return len(chosen)
 
@@ -180,29 +184,87 @@ class _Writes:
                 kind = self.again
             kind.setdefault(step.table, []).append(step)
 
-    def run(self, order: Sequence[str]) -> None:
-        for kind in order:
-            getattr(self, "_" + kind)()
+    def run(self) -> None:
+        """Write all, a statement for each table and kind."""
+        for kind, table, steps in self._ordered():
+            self._write(kind, table, steps)
 
-    def _insert(self) -> None:
+    def run_one_by_one(self) -> None:
+        """Write each row as soon as the database lets it; IntegrityError if it never does."""
+        session = self.change_set.session
+        waiting = [(k, t, step) for k, t, steps in self._ordered() for step in steps]
+        parked: set[int] = set()
+        refused: exc.IntegrityError | None = None
+        while waiting:
+            needed = _pointed_at([(t, s) for kind, t, s in waiting if kind == "update"])
+            held: list[tuple[Kind, sa.Table, Step]] = []
+            for kind, table, step in waiting:
+                if kind == "delete" and _is_needed(table, step, needed):
+                    # The database might delete along with it what is yet to be changed.
+                    held.append((kind, table, step))
+                    continue
+                try:
+                    with session.begin_nested():
+                        self._write(kind, table, [step])
+                except exc.IntegrityError as error:
+                    refused = error
+                    held.append((kind, table, step))
+            if len(held) == len(waiting) and not self._park(held, parked):
+                raise refused or WriteRefused("Rows that are to go are still pointed at.")
+            waiting = held
+
+    def _park(self, waiting: Sequence[tuple[Kind, sa.Table, Step]], parked: set[int]) -> bool:
+        """Give one row other values for a while, so that another may have those; if one can."""
+        for kind, table, step in waiting:
+            if kind != "update" or step.record.id in parked:
+                continue
+            parked.add(step.record.id)
+            values = {
+                column.name: value
+                for column in _unique_columns(table)
+                if column.name in self._image(step)
+                and (value := _other_value(column)) is not _NO_VALUE
+            }
+            if not values:
+                continue
+            rows = [images.parameters(table, values, step.key)]
+            with contextlib.suppress(exc.IntegrityError), self.change_set.session.begin_nested():
+                before = [(step.key, step.current)]
+                self.change_set.write_images(table, "update", before, rows, tuple(values))
+                return True
+        return False
+
+    def _ordered(self) -> Iterator[tuple[Kind, sa.Table, Sequence[Step]]]:
         for table in _sorted(self.back):
-            steps = _parents_first(table, self.back[table])
-            whole = [s for s in steps if s.record.kind == "delete"]
-            if len(whole) < len(steps):
-                raise WriteRefused("A row that was changed has been deleted since.")
-            rows = [images.parameters(table, _restored(s.record.old, table)) for s in whole]
-            self.change_set.write_images(table, "insert", [(s.key, None) for s in whole], rows)
-
-    def _update(self) -> None:
+            yield "insert", table, _parents_first(table, self.back[table])
         for table in _sorted(self.again):
-            by_columns: dict[tuple[str, ...], list[Step]] = {}
-            for step in self.again[table]:
-                names = tuple(n for n in self._image(step) if n in table.columns)
-                by_columns.setdefault(names, []).append(step)
-            for names, steps in by_columns.items():
-                rows = [images.parameters(table, self._image(s), s.key) for s in steps]
-                before = [(s.key, s.current) for s in steps]
-                self.change_set.write_images(table, "update", before, rows, names)
+            yield "update", table, self.again[table]
+        for table in reversed(_sorted(self.away)):
+            yield "delete", table, list(reversed(_parents_first(table, self.away[table])))
+
+    def _write(self, kind: Kind, table: sa.Table, steps: Sequence[Step]) -> None:
+        getattr(self, "_" + kind)(table, steps)
+
+    def _insert(self, table: sa.Table, steps: Sequence[Step]) -> None:
+        if any(s.record.kind != "delete" for s in steps):
+            raise WriteRefused("A row that was changed has been deleted since.")
+        rows = [images.parameters(table, _restored(s.record.old, table)) for s in steps]
+        self.change_set.write_images(table, "insert", [(s.key, None) for s in steps], rows)
+
+    def _update(self, table: sa.Table, steps: Sequence[Step]) -> None:
+        by_columns: dict[tuple[str, ...], list[Step]] = {}
+        for step in steps:
+            names = tuple(n for n in self._image(step) if n in table.columns)
+            by_columns.setdefault(names, []).append(step)
+        for names, alike in by_columns.items():
+            rows = [images.parameters(table, self._image(s), s.key) for s in alike]
+            before = [(s.key, s.current) for s in alike]
+            self.change_set.write_images(table, "update", before, rows, names)
+
+    def _delete(self, table: sa.Table, steps: Sequence[Step]) -> None:
+        rows = [images.parameters(table, {}, s.key) for s in steps]
+        before = [(s.key, s.current) for s in steps]
+        self.change_set.write_images(table, "delete", before, rows)
 
     def _image(self, step: Step) -> Image:
         """What an update writes: the old values, and the next number of the row."""
@@ -219,12 +281,49 @@ class _Writes:
             image[name] = images.encoded(following, counter.column)
         return image
 
-    def _delete(self) -> None:
-        for table in reversed(_sorted(self.away)):
-            steps = list(reversed(_parents_first(table, self.away[table])))
-            rows = [images.parameters(table, {}, s.key) for s in steps]
-            before = [(s.key, s.current) for s in steps]
-            self.change_set.write_images(table, "delete", before, rows)
+
+def _pointed_at(steps: Iterable[tuple[sa.Table, Step]]) -> set[tuple[Any, ...]]:
+    """What the rows of ``steps`` point at now: foreign keys, and the values that these have."""
+    return {
+        (constraint, *_values(step.current, [e.parent for e in constraint.elements]))
+        for table, step in steps
+        for constraint in table.foreign_key_constraints
+    }
+
+
+def _is_needed(table: sa.Table, step: Step, pointed_at: Collection[tuple[Any, ...]]) -> bool:
+    return any(
+        (constraint, *_values(step.current, [e.column for e in constraint.elements])) in pointed_at
+        for constraint in capture.pointing_at(table)
+    )
+
+
+def _values(image: Image | None, columns: Iterable[sa.Column[Any]]) -> Iterator[Any]:
+    return (images.hashable((image or {}).get(column.name)) for column in columns)
+
+
+def _unique_columns(table: sa.Table) -> set[sa.Column[Any]]:
+    """The columns of which the database lets no two rows have the same, keys left out."""
+    found = {c for i in table.indexes if i.unique for c in i.columns}
+    for constraint in table.constraints:
+        if isinstance(constraint, sa.UniqueConstraint):
+            found |= set(constraint.columns)
+    return found - set(table.primary_key.columns)
+
+
+_NO_VALUE = object()
+
+
+def _other_value(column: sa.Column[Any]) -> Any:
+    """A value for ``column`` that no other row is likely to have, to be written over again."""
+    type_ = inspection.stored_type(column.type)
+    if column.nullable:
+        return None
+    if isinstance(type_, sa.Integer):
+        return -secrets.randbelow(2**15 if isinstance(type_, sa.SmallInteger) else 2**31)
+    if isinstance(type_, sa.String) and not isinstance(type_, sa.Enum):
+        return secrets.token_hex(16)[: type_.length]
+    return _NO_VALUE
 
 
 def _restored(image: Image, table: sa.Table) -> Image:

@@ -269,6 +269,14 @@ class Ways:
             model.rekey(club[0], free)
             session.get(Club, club).id = free
 
+    def swap(self, session, model, a, b, text):
+        one, other = model.key("club", a), model.key("club", b)
+        if one != other:
+            names = [model.rows["club"][key]["name"] for key in (one, other)]
+            for key, name in ((one, "?"), (other, names[0]), (one, names[1])):
+                model.update("club", key, name=name)
+                session.execute(sa.update(Club).where(Club.id == key[0]).values(name=name))
+
     def bulk_rekey(self, session, model, a, b, text):
         last = max([key[0] for key in model.rows["club"]], default=0)
         for key in list(model.rows["club"]):

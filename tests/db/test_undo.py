@@ -93,6 +93,25 @@ def test_an_undo_can_be_undone(engine, name):
     assert contents(engine) == after
 
 
+def test_rows_that_have_changed_places_can_be_taken_back(engine):
+    """Whichever of them came first would have a value that the other still has."""
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE UNIQUE INDEX one_title ON book (title)"))
+    index = sa.Index("one_title", Book.__table__.c.title, unique=True)
+
+    def write(change_set):
+        for number, title in ((1, "?"), (2, "One"), (1, "Two")):
+            book = sa.update(Book).where(Book.id == number)
+            change_set.session.execute(book.values(title=title))
+
+    try:
+        before = contents(engine)
+        undo(engine, change(engine, write).id)
+        assert contents(engine) == before
+    finally:
+        Book.__table__.indexes.discard(index)
+
+
 def test_a_row_that_was_changed_since_is_left_alone(engine):
     made = change(engine, rename("Bea"))
     change(engine, rename("Cleo"))
