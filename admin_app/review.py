@@ -15,11 +15,12 @@ from typing import Any, Literal
 import flask
 import sqlalchemy as sa
 from flask import g, request
+from markupsafe import Markup
 from werkzeug.utils import redirect
 
-from admin_app import changed_rows, changes, saving
+from admin_app import changed_rows, changes, inspection, rendering, saving
 from admin_app import contexts as c
-from admin_app.changes.preview import Review, Reviewed, ReviewedRow
+from admin_app.changes.preview import Review, Reviewed, ReviewedRow, Statement
 from admin_app.explaining import lines
 from admin_app.navigation import breadcrumbs
 
@@ -315,7 +316,7 @@ def _page(view: Any, review: Review) -> c.ReviewPage:
         notes=list(_notes(rows, review)),
         footnote=_footnote(review),
         tables=rows.tables(),
-        statements=_statements(review) if view.may("query") else [],
+        statements=list(_statements(rows, review)) if view.may("query") else [],
         action_url=request.full_path,
         hidden=[
             *(pair for pair in _sent() if reason is None or pair[0] != reason.name),
@@ -360,5 +361,23 @@ def _csrf() -> Iterator[tuple[str, str]]:
         yield "csrf_token", token
 
 
-def _statements(review: Review) -> list[c.ReviewStatement]:
-    return [c.ReviewStatement(lines.of_sql(s.sql), s.count) for s in review.statements]
+def _statements(rows: _Rows, review: Review) -> Iterator[c.ReviewStatement]:
+    for statement in review.statements:
+        given = (statement.parameters or {}).items()
+        values = [(name, _value(rows, statement, name, value)) for name, value in given]
+        yield c.ReviewStatement(lines.of_sql(statement.sql), statement.count, values)
+
+
+def _value(rows: _Rows, statement: Statement, name: str, value: Any) -> Markup:
+    """A parameter as the visitor may see it: a secret, or what is hidden from him, only as such."""
+    column, table = statement.column(name), statement.table
+    if inspection.is_secret(name) or inspection.is_secret(column or ""):
+        return changed_rows.SECRET
+    if table is not None and not (
+        rows.reader.may_see(table.key)
+        and (column is None or rows.reader.may_read(table.key, column))
+    ):
+        return changed_rows.MADE % "hidden"
+    if isinstance(value, bytes | bytearray | memoryview):
+        return rendering.size(len(bytes(value)))
+    return rendering.render(value)

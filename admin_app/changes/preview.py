@@ -60,10 +60,28 @@ class Reviewed(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """SQL that writes, as the driver got it, and how many sets of parameters it ran with."""
+    """SQL that writes, as the driver got it, and how many sets of parameters it ran with.
+
+    ``parameters`` are the first of these, by name and as the program gave them; None of SQL that is
+    given as text, of which nobody knows what is a secret.
+    """
 
     sql: str
     count: int
+    table: sa.Table | None = None
+    parameters: Mapping[str, Any] | None = None
+
+    def column(self, name: str) -> str | None:
+        """The column whose value the parameter ``name`` is; None where that is not known."""
+        if self.table is None:
+            return None
+        plain = re.sub(r"_\d+$", "", name)
+        likely = (name, name.removeprefix("new_"), name.removeprefix("key_"), plain)
+        own = (
+            likely[0].removeprefix(f"{self.table.name}_"),
+            plain.removeprefix(f"{self.table.name}_"),
+        )
+        return next((n for n in (*likely, *own) if n in self.table.columns), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +253,8 @@ class Review:
         compiled = getattr(context, "compiled", None)
         element = getattr(compiled, "statement", None)
         target = getattr(element, "table", None)
-        if isinstance(element, sa.sql.dml.UpdateBase):
+        is_known = isinstance(element, sa.sql.dml.UpdateBase)
+        if is_known:
             if getattr(target, "name", "").startswith(OWN_PREFIX):
                 return
         elif not _WRITES.match(statement) or context.execution_options.get("admin_is_own"):
@@ -245,9 +264,11 @@ class Review:
         count = len(parameters) if executemany else 1
         last = self.statements[-1] if self.statements else None
         if last is not None and last.sql == statement:
-            self.statements[-1] = Statement(statement, last.count + count)
+            self.statements[-1] = replace(last, count=last.count + count)
         else:
-            self.statements.append(Statement(statement, count))
+            told = _first_parameters(context) if is_known else None
+            table = target if isinstance(target, sa.Table) else None
+            self.statements.append(Statement(statement, count, table, told))
 
     def _before_commit(self, session: orm.Session) -> None:
         if session.in_nested_transaction() or self.is_passed:
@@ -332,6 +353,13 @@ class Review:
             return self._began - NOW <= moment <= until + NOW
         local = moment.astimezone(), moment.replace(tzinfo=dt.UTC)
         return any(self._began - NOW <= m <= until + NOW for m in local)
+
+
+def _first_parameters(context: Any) -> dict[str, Any]:
+    """The first set of parameters of a statement, in the order in which it names them."""
+    first: Mapping[str, Any] = next(iter(context.compiled_parameters), {})
+    names = context.compiled.positiontup or first
+    return {name: first[name] for name in names if name in first}
 
 
 _WRITES = re.compile(

@@ -129,10 +129,11 @@ class ChangedTable:
 
 @dataclass(frozen=True, slots=True)
 class ReviewStatement:
-    """A statement that writes, without its values, and with how many sets of them it ran."""
+    """A statement that writes, with how many sets of values it ran, and the first of these."""
 
     sql: str
     count: int
+    values: list[tuple[str, Markup]] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ import re
 
 import pytest
 import sqlalchemy as sa
+from markupsafe import Markup
 from sqlalchemy import orm
 
 from admin_app import ModelView, Policy, action, database, review
@@ -128,6 +129,16 @@ def test_a_review_tells_what_a_save_would_do_and_is_applied_then(shop):
     response = send(shop, name="Anne", _reviewed=seen(response))
     assert (response.status_code, names(shop), hits(shop)) == (302, ["Anne", "Bob"], 1)
     assert shop.admin.heard == ["preview", "change", "after"]
+
+
+def test_the_sql_of_a_review_is_shown_with_its_values(shop):
+    data = {"name": "<b>Anne", "password": "s3cret", "photo": (io.BytesIO(b"x" * 2048), "a.png")}
+    html = send(shop, **data, _review="1").text.split("<summary>SQL</summary>")[1]
+    told = dict(re.findall(r'<dt class="mono">(\w+)</dt><dd class="mono">(.*?)</dd>', html))
+    assert (told["name"], Markup(told["photo"]).striptags()) == ("&lt;b&gt;Anne", "2.0 kB")
+    assert "••••••" in told["password"]
+    assert told["hits"] == "1"
+    assert "s3cret" not in html
 
 
 def test_what_would_do_something_else_by_now_is_shown_again(shop):
