@@ -108,7 +108,7 @@ def _upload_page(view: Any, error: str | None = None) -> ResponseReturnValue:
         breadcrumbs=_crumbs(view, ("Import", None)),
         action_url=view.get_url(".import_view"),
         cancel_url=view.get_url(".index_view"),
-        limit_text=kept.too_large(pages.import_limit()),
+        limit_text=f"At most {kept.size(pages.import_limit())}.",
         accept=".csv,.tsv,.txt,.json,.jsonl,.ndjson,.xlsx",
         pasted=request.form.get("pasted", "")[:100_000],
         error=error,
@@ -363,6 +363,7 @@ def _check_page(
     columns_url = view.get_url(".import_columns_view", file=upload.token)
     rejected = report.counts["rejected"]
     name = upload.about.filename or "pasted rows"
+    labels = list(dict.fromkeys(v[0] for _, _, values in report.created for v in values))
     page = c.ImportCheckPage(
         title=name,
         heading=_heading(view, report, done is not None),
@@ -381,7 +382,10 @@ def _check_page(
         refused_more=_more(rejected, len({one[0] for one in report.refused})),
         rejected_url=view.get_url(".import_rejected_view", file=upload.token) if rejected else None,
         changed=[c.ImportedRow(*one) for one in report.changed],
-        created=[c.ImportedRow(*one) for one in report.created],
+        changed_more=_more(report.counts["changed"], len(report.changed)),
+        created=_created(report, labels),
+        created_labels=labels,
+        created_more=_more(report.counts["created"], len(report.created)),
         submits=[] if done else _submits(view, report),
         notes=[*notes, *([] if done else _before(view, upload))],
         is_done=done is not None,
@@ -414,8 +418,17 @@ def _sentence(report: Report, name: str, is_done: bool) -> str:
 _TONES = {"created": "ok", "changed": "warn", "unchanged": "", "rejected": "bad"}
 
 
-def _counts(report: Report) -> list[tuple[str, str, str]]:
-    return [(tone, f"{report.counts[kind]:,}", kind) for kind, tone in _TONES.items()]
+def _counts(report: Report) -> list[tuple[str, str]]:
+    counts = [(tone, report.counts[kind], kind) for kind, tone in _TONES.items()]
+    return [(tone, f"{count:,} {kind}") for tone, count, kind in counts if count]
+
+
+def _created(report: Report, labels: Sequence[str]) -> list[tuple[int, list[str | None]]]:
+    rows = []
+    for number, _, values in report.created:
+        new = {label: text for label, _, text in values}
+        rows.append((number, [new.get(label) for label in labels]))
+    return rows
 
 
 def _more(count: int, shown: int) -> str | None:

@@ -67,7 +67,7 @@ class ImportColumnsPage:
 
 @dataclass(frozen=True, slots=True)
 class ImportedRow:
-    """A row that is created or changed; ``values`` are a label, and what was and what will be."""
+    """A row that is changed; ``values`` are a label, and what was and what will be."""
 
     number: int
     text: str
@@ -85,17 +85,20 @@ class ImportCheckPage:
     action_url: str
     columns_url: str
     cancel_url: str
-    counts: list[tuple[str, str, str]]
-    """A tone, a number in words, and what it counts."""
+    counts: list[tuple[str, str]]
+    """A tone, and a number with what it counts."""
     refused: list[tuple[int, str, str, str]]
     """The number of a row, its column, what stands there, and what is wrong."""
     changed: list[ImportedRow]
-    created: list[ImportedRow]
+    created: list[tuple[int, list[str | None]]]
+    """The number of a row, and its values under ``created_labels``."""
+    created_labels: list[str]
     refused_more: str | None = None
+    changed_more: str | None = None
+    created_more: str | None = None
     rejected_url: str | None = None
     submits: list[tuple[str, str]] = field(default_factory=list)
     """Values and words of the buttons that import."""
     notes: list[str] = field(default_factory=list)
     is_done: bool = False
-    undo_url: str | None = None
     token: str = ""

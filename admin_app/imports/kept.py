@@ -142,8 +142,12 @@ def keep(root: Path, owner: str, model: str, filename: str, stream: Any, limit: 
 
 def too_large(limit: int) -> str:
     """The sentence for a file of more than ``limit`` bytes."""
-    size = f"{limit / 2**20:,.0f} MB" if limit >= 2**20 else f"{limit:,} bytes"
-    return f"A file may have {size} at most. Cut it into several."
+    return f"A file may have {size(limit)} at most. Cut it into several."
+
+
+def size(count: int) -> str:
+    """So many bytes, in words."""
+    return f"{count / 2**20:,.0f} MB" if count >= 2**20 else f"{count:,} bytes"
 
 
 def find(root: Path, token: str, owner: str, model: str) -> Upload:

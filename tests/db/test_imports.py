@@ -95,8 +95,8 @@ class Import:
         return self.client.post(self.check_url, data={**self.sent, "rows": rows})
 
     def counts(self, page: Any) -> dict[str, str]:
-        pairs = re.findall(r'<span class="tag ?\w*">(\w+)</span></dt><dd>([\d,]+)', page.text)
-        return {kind: number for kind, number in pairs if number != "0"}
+        pairs = re.findall(r'<span class="tag ?\w*">([\d,]+) (\w+)</span>', page.text)
+        return {kind: number for number, kind in pairs}
 
     def run(self, content: str, rows: str = "all", **chosen: str) -> dict[str, str]:
         """The whole way; what the trial has counted."""
