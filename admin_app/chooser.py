@@ -112,10 +112,9 @@ def shown(view: Any, offers: Offers, state: ListState) -> list[Shown]:
     return found
 
 
-def may_export(view: Any) -> bool:
-    """Whether files are made of the list of ``view`` for its visitor."""
-    is_on = view.can_export
-    return bool(view._is_ours if is_on is None else is_on) and bool(view.allows("export"))
+def is_exported(view: Any) -> bool:
+    """Whether files are made of the list of ``view``, for whom the policy lets have them."""
+    return bool(view._is_ours if view.can_export is None else view.can_export)
 
 
 def names_export(view: Any) -> bool:
@@ -249,7 +248,7 @@ def _page(view: Any) -> ResponseReturnValue:
             for place, column in enumerate(current, 1)
         ],
         groups=_groups(view, found, listing, state),
-        more=_branch(view, found.tree(), str(view.singular), placed, found),
+        more=branch(view, found.tree(), str(view.singular), placed, found),
         usual_url=f"{_back(columns=None, choose='usual')}",
         cancel_url=_back(),
     )
@@ -277,17 +276,17 @@ def _groups(
     ]
 
 
-def _branch(
-    view: Any, branch: Branch, label: str, placed: set[str], found: Offers | None = None
+def branch(
+    view: Any, columns_of: Branch, label: str, placed: set[str], found: Offers | None = None
 ) -> c.ColumnBranch:
     own = {} if found is None else found.own
-    names = [*own, *(path.name for path in branch.paths if path.name not in own)]
+    names = [*own, *(path.name for path in columns_of.paths if path.name not in own)]
     return c.ColumnBranch(
         label,
         [c.ColumnChoice(name, _short_label(view, name)) for name in names if name not in placed],
         [
-            _branch(view, inner, _short_label(view, path.name), placed)
-            for path, inner in branch.related
+            branch(view, inner, _short_label(view, path.name), placed)
+            for path, inner in columns_of.related
         ],
     )
 

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import sqlalchemy as sa
 from flask import request
@@ -14,10 +15,21 @@ from flask.typing import ResponseReturnValue
 from flask_admin.base import expose
 from sqlalchemy import orm
 from werkzeug.datastructures import MultiDict
+from werkzeug.utils import redirect
 
-from admin_app import _flask_admin, chooser, exports, forms, formulas, inspection, listing
+from admin_app import (
+    _flask_admin,
+    chooser,
+    export_pages,
+    exports,
+    forms,
+    formulas,
+    inspection,
+    listing,
+)
+from admin_app.actions import action
 from admin_app.columns import Offers
-from admin_app.errors import Forbidden, InvalidRequest
+from admin_app.errors import InvalidRequest
 from admin_app.inspection import Path
 from admin_app.listing import Listing, ListState, Selection, selection, totals
 
@@ -25,43 +37,71 @@ from admin_app.listing import Listing, ListState, Selection, selection, totals
 class ExportRoutes:
     """What makes files of a list."""
 
-    can_export: Any
-    export_types: Any
-    name: Any
+    get_url: Any
     require: Any
-    _export_columns: Any
-    _export_tablib: Any
-    _return_url: Any
 
     @expose("/export/<export_type>/")
     def export(self, export_type: str) -> ResponseReturnValue:
         """The rows of the list as a file, in its columns, order, search and filters."""
-        _require(self)
-        if export_type not in self.export_types:
-            types = ", ".join(self.export_types)
-            shown = inspection.shorten(export_type)
-            raise InvalidRequest(f"{self.name} are exported as {types}, not as “{shown}”.")
-        if export_type in exports.FORMATS:
-            return _file(self, export_type)
-        exports.require(export_type)
-        answer: ResponseReturnValue = for_request(self)._export_tablib(
-            export_type, self._return_url()
-        )
-        return answer
+        self.require("export")
+        return _answer(self, export_type, request.args)
+
+    @expose("/export/", methods=("GET", "POST"))
+    def export_page(self) -> ResponseReturnValue:
+        """The choice of a file; what it chooses is the address of one.
+
+        Too many rows for an address are posted, and answered with the file itself.
+        """
+        self.require("export")
+        sent = request.form if request.method == "POST" else request.args
+        type_ = sent.get("format")
+        if type_ is None:
+            return export_pages.page(self, *_asked(self, sent), sent)
+        arguments = export_pages.asked(sent)
+        if request.method == "POST":
+            return _answer(self, type_, arguments)
+        _check_type(self, type_)
+        url = self.get_url(".export", export_type=type_, **dict(arguments.lists()))
+        return redirect(url.replace("%2C", ","), 303)
+
+    @action("export", "Export…", right="export", takes="selection", _is_own=True)
+    def action_export(self, chosen: Selection) -> ResponseReturnValue:
+        """Choose a file of the rows that are ticked, or of all that match."""
+        self.require("export")
+        arguments = _of_selection(chosen)
+        return export_pages.page(self, *_asked(self, arguments), arguments)
 
 
-def _require(view: Any) -> None:
-    if not chooser.may_export(view):
-        view.require("export")
-        raise Forbidden(f"{view.name} cannot be exported.")
+def _of_selection(chosen: Selection) -> MultiDict[str, str]:
+    """``chosen`` as the arguments of a list, in the order and columns that it was chosen in."""
+    shown = parse_qsl(urlsplit(request.form.get("url", "")).query)
+    kept = [pair for pair in shown if pair[0] in ("sort", "desc", "columns", "group")]
+    kept += [("rowid", key) for key in chosen.keys]
+    return MultiDict([*kept, *(chosen.query or ()), *(("except", k) for k in chosen.excepted)])
 
 
-def _file(view: Any, type_: str) -> ResponseReturnValue:
-    """What `exports` makes of the rows and columns that the request describes."""
-    arguments = sent()
+def _answer(view: Any, type_: str, arguments: MultiDict[str, str]) -> ResponseReturnValue:
+    """The file of this type, of the rows and columns that ``arguments`` describe."""
+    _check_type(view, type_)
+    if type_ in exports.FORMATS:
+        return _file(view, type_, arguments)
+    answer: ResponseReturnValue = for_request(view)._export_tablib(type_, view._return_url())
+    return answer
+
+
+def _check_type(view: Any, type_: str) -> None:
+    if type_ not in view.export_types:
+        types, shown = ", ".join(view.export_types), inspection.shorten(type_)
+        raise InvalidRequest(f"{view.name} are exported as {types}, not as “{shown}”.")
+    if type_ not in exports.FORMATS:
+        exports.require(type_)
+
+
+def _file(view: Any, type_: str, arguments: MultiDict[str, str]) -> ResponseReturnValue:
+    """What `exports` makes of the rows and columns that ``arguments`` describe."""
     options = exports.read_options(arguments)
-    offers, rows, state = _asked(view)
-    shown = chosen(view, offers, state, arguments)
+    offers, rows, state = _asked(view, arguments)
+    shown = export_pages.chosen(view, offers, state, arguments)
     whole = _whole(view, [column.path for column in shown], options.is_raw)
     columns = [
         column for one in shown if (column := _column(view, one, options, whole)) is not None
@@ -70,7 +110,7 @@ def _file(view: Any, type_: str) -> ResponseReturnValue:
         raise InvalidRequest("Choose at least one column: a file without any has no rows.")
     rows.columns = [column.wanted.path for column in columns]
     name = view.get_export_name(export_type=type_)
-    read = _pieces(view, rows, state, columns, whole, options)
+    read = _pieces(view, rows, state, columns, whole, arguments)
     return exports.response(type_, name, str(view.name), columns, read, options)
 
 
@@ -105,7 +145,7 @@ def _pieces(
     state: ListState,
     columns: Sequence[exports.Column],
     whole: frozenset[str],
-    options: exports.Options,
+    arguments: MultiDict[str, str],
 ) -> Iterator[listing.Columns]:
     """The values of the columns, a piece of rows at a time, all from one moment."""
     if view.has_own_rows:
@@ -113,7 +153,7 @@ def _pieces(
         found = [r.instance for r in _flask_admin.page_of(view, state, filters).rows]
         return iter([[[c.wanted.ask(i) for i in found] for c in columns]] if found else [])
     dialect = view.dialect_name()
-    statement = _selected(rows, state)
+    statement = _selected(rows, state, arguments)
     statement = rows.ordered(statement, totals.grouped(rows, state).order, dialect)
     if state.page_size:
         statement = statement.limit(state.page_size)
@@ -133,9 +173,8 @@ def _pieces(
     )
 
 
-def _selected(rows: Listing, state: ListState) -> Any:
-    """The rows that the request names one by one, else all that match, without some of them."""
-    arguments = sent()
+def _selected(rows: Listing, state: ListState, arguments: MultiDict[str, str]) -> Any:
+    """The rows that ``arguments`` name one by one, else all that match, without some of them."""
     if keys := arguments.getlist("rowid"):
         return Selection(tuple(dict.fromkeys(keys))).statement(rows)
     statement = rows.asked(state)
@@ -173,7 +212,7 @@ def _own_session(view: Any) -> Any:
 
 def for_request(view: Any) -> Any:
     """``view`` with the export columns of this request, for what Flask-Admin does with them."""
-    offers, _, state = _asked(view)
+    offers, _, state = _asked(view, request.args)
     exporter = copy.copy(view)
     exporter._export_columns = [
         (column.name, column.label) for column in chooser.exported(view, offers, state)
@@ -183,17 +222,17 @@ def for_request(view: Any) -> Any:
 
 def rows(view: Any) -> Iterator[Any]:
     """The instances of the list that the request describes, in its order, search and filters."""
-    _, found, state = _asked(view)
+    _, found, state = _asked(view, request.args)
     found.columns = [_path(view, name) for name, _ in view._export_columns]
     # The session of the request has ended by the time that a response is streamed.
     return _rows(view, found, state, _flask_admin.list_filters(view))
 
 
-def _asked(view: Any) -> tuple[Any, Listing, ListState]:
+def _asked(view: Any, sent: MultiDict[str, str]) -> tuple[Offers, Listing, ListState]:
     offers = chooser.offers(view)
     refine = view._refinement(_flask_admin.list_filters(view))
     found = view.get_listing(offers=offers, refine=refine)
-    arguments = MultiDict((k, v) for k, v in sent().items(multi=True) if k not in _NOT_OF_LISTS)
+    arguments = MultiDict((k, v) for k, v in sent.items(multi=True) if k not in _NOT_OF_LISTS)
     state = found.parse(arguments, [name for name, _ in view._list_columns])
     if state.notes:
         # A list shows a note beside what it makes of an argument; a file would not.
@@ -203,48 +242,6 @@ def _asked(view: Any) -> tuple[Any, Listing, ListState]:
 
 
 _NOT_OF_LISTS = frozenset({"page", "after", "before", "at", "page_size", "columns", "totals"})
-
-
-def sent() -> MultiDict[str, str]:
-    """The arguments of the request: of its address, or of the form that was posted."""
-    return request.form if request.method == "POST" else request.args
-
-
-EVERY = "*"
-"""What the argument ``columns`` says for every column of the rows themselves."""
-
-MOST_COLUMNS = 1_000
-
-
-def chosen(
-    view: Any, offers: Offers, state: ListState, arguments: MultiDict[str, str]
-) -> list[chooser.Shown]:
-    """The columns that the argument ``columns`` names, else those that a file usually has.
-
-    InvalidRequest for a name that is not on offer. Where the host names the columns of files, an
-    address can only choose among those.
-    """
-    usual = chooser.exported(view, offers, state)
-    named = [n.partition(":")[0] for t in arguments.getlist("columns") for n in t.split(",") if n]
-    if not named:
-        return usual
-    if len(named) > MOST_COLUMNS:
-        raise InvalidRequest(f"A file has {MOST_COLUMNS:,} columns at most.")
-    if EVERY in named:
-        every = [*offers.own, *(path.name for path in offers.tree().paths)]
-        named = [n for name in named for n in (every if name == EVERY else [name])]
-    own = {column.name: column for column in usual}
-    excluded = set(map(view._name, view.column_export_exclude_list or ()))
-    found: dict[str, chooser.Shown] = {}
-    for name in named:
-        path = offers.path(name)
-        if name not in own and path is None:
-            raise InvalidRequest(f"There is no column “{inspection.shorten(name)}” to export.")
-        if name in own:
-            found[name] = own[name]
-        elif not chooser.names_export(view) and name not in excluded and path is not None:
-            found[name] = chooser.Shown(name, str(view.get_column_name(name)), path)
-    return list(found.values()) or usual
 
 
 def _rows(view: Any, found: Listing, state: ListState, filters: Sequence[Any]) -> Iterator[Any]:

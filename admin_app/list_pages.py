@@ -141,8 +141,9 @@ def list_page(
             (type_, view.url_for("export", export_type=type_, **rows_of))
             for type_ in view.export_types
         ]
-        if chooser.may_export(view)
+        if view.allows("export")
         else [],
+        export_page_url=view.get_url(".export_page", **rows_of) if view.allows("export") else None,
         **dict[str, Any](chooser.look()),
         order=_order_menu(view, url, state, rows, found),
         count_url=url(count="exact") if found.count and not found.count.is_exact else None,

@@ -40,7 +40,9 @@ PLACE = frozenset(
 )
 """Arguments of a list that say where one is in it, or what else is open, not what it shows."""
 
-LISTS = frozenset({"index_view", "export", "cells_view", "facets_view", "query_view"})
+LISTS = frozenset(
+    {"index_view", "export", "export_page", "cells_view", "facets_view", "query_view"}
+)
 """The routes that read the state of a list from their address."""
 
 ALL = "all"

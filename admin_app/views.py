@@ -248,6 +248,8 @@ class ModelView(
 
     def allows(self, what: str) -> bool:
         """Whether options, mapping and policy together allow ``what``."""
+        if what == "export" and not chooser.is_exported(self):
+            return False
         option = {"add": "can_create", "change": "can_edit", "delete": "can_delete"}.get(what)
         if option and (not getattr(self, option) or self.read_only_note is not None):
             return False

@@ -32,6 +32,7 @@ from admin_app.contexts.lists import Column as Column
 from admin_app.contexts.lists import ColumnBranch as ColumnBranch
 from admin_app.contexts.lists import ColumnChoice as ColumnChoice
 from admin_app.contexts.lists import ColumnsPage as ColumnsPage
+from admin_app.contexts.lists import ExportPage as ExportPage
 from admin_app.contexts.lists import FacetBox as FacetBox
 from admin_app.contexts.lists import FacetPanel as FacetPanel
 from admin_app.contexts.lists import FacetValue as FacetValue

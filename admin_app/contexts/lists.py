@@ -361,6 +361,31 @@ class ColumnsPage:
     cancel_url: str
 
 
+@dataclass(slots=True)
+class ExportPage:
+    """``admin/model/export.html``: the choice of a file."""
+
+    title: str
+    sentence: str
+    """Which rows it will have."""
+    breadcrumbs: list[Crumb]
+    action_url: str
+    method: str
+    """``post`` where an address could not name all rows."""
+    hidden: list[tuple[str, str]]
+    formats: list[tuple[str, str]]
+    """Pairs of type and title; the first is chosen."""
+    shown: list[ColumnChoice]
+    more: ColumnBranch
+    can_have_every: bool
+    has_content: bool
+    """Whether some column holds binary content."""
+    zone: str
+    zones: list[str]
+    submit_text: str
+    cancel_url: str
+
+
 @dataclass(frozen=True, slots=True)
 class ViewTab:
     """A tab over a list: a saved view, or the list without one."""
@@ -483,6 +508,8 @@ class ListPage:
     """How rows are chosen, where there is an action for them; also where a row alone has some."""
     create_url: str | None = None
     export_urls: list[tuple[str, str]] = field(default_factory=list)
+    export_page_url: str | None = None
+    """Where a file is chosen; None for whom none is made."""
     density: str = "roomy"
     """Or ``compact``, as the visitor chose."""
     texts: str = "cut"

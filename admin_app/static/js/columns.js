@@ -62,10 +62,11 @@ function bindMore(form, list) {
     const line = template.content.firstElementChild.cloneNode(true);
     const [width, place, chosen] = ["[name='width:']", ".place", "[name=column]"].map((s) => line.querySelector(s));
     const label = box.dataset.label;
-    [width.name, place.name, chosen.value] = [`width:${box.value}`, `at:${box.value}`, box.value];
+    [place.name, chosen.value] = [`at:${box.value}`, box.value];
     chosen.checked = true;
     chosen.nextElementSibling.textContent = label;
-    width.ariaLabel = `Width of ${label} in pixels`;
+    // The columns of a file have no width.
+    if (width) [width.name, width.ariaLabel] = [`width:${box.value}`, `Width of ${label} in pixels`];
     place.ariaLabel = `Place of ${label}`;
     line.querySelector("[data-move]").ariaLabel = `Move ${label}`;
     list.append(line);
