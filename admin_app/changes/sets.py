@@ -239,7 +239,7 @@ class ChangeSet:
             self.session.flush()
             number = audit.keep(
                 self.session,
-                recorder.finish(),
+                recorder.finish_alike(),
                 principal=self.principal,
                 source=self.source,
                 label=self.label,
