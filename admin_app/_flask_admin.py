@@ -67,9 +67,10 @@ def index_page(admin: FlaskAdmin) -> IndexPage:
 
 def current_view() -> Any:
     """The view that the current request is for; Flask-Admin keeps it on its blueprints alone."""
+    endpoint = flask.request.blueprint
     for admin in flask.current_app.extensions.get("admin", ()):
         for view in admin._views:
-            if view.endpoint == flask.request.blueprint:
+            if view.endpoint == endpoint:
                 return view
     return None
 

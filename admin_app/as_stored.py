@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import json
 import logging
+import operator
 import re
 import weakref
 from collections.abc import Callable, Iterator
@@ -186,14 +187,14 @@ def _open_psycopg2(connection: DBAPIConnection, record: ConnectionPoolEntry) -> 
 
     # What psycopg2 makes another value of: the last day there is, midnight, months of 30 days.
     others = (
-        (extensions.PYDATE, extensions.PYDATEARRAY, "-?infinity"),
-        (extensions.PYDATETIME, extensions.PYDATETIMEARRAY, "-?infinity"),
-        (extensions.PYDATETIMETZ, extensions.PYDATETIMETZARRAY, "-?infinity"),
-        (extensions.PYTIME, extensions.PYTIMEARRAY, "24:"),
-        (extensions.PYINTERVAL, extensions.PYINTERVALARRAY, _INTERVAL),
+        (extensions.PYDATE, extensions.PYDATEARRAY, _is_infinite),
+        (extensions.PYDATETIME, extensions.PYDATETIMEARRAY, _is_infinite),
+        (extensions.PYDATETIMETZ, extensions.PYDATETIMETZARRAY, _is_infinite),
+        (extensions.PYTIME, extensions.PYTIMEARRAY, _is_midnight),
+        (extensions.PYINTERVAL, extensions.PYINTERVALARRAY, _is_no_timedelta),
     )
     for cast, of_array, other in others:
-        read = extensions.new_type(cast.values, cast.name, _or_text(cast, re.compile(other)))
+        read = extensions.new_type(cast.values, cast.name, _or_text(cast, other))
         extensions.register_type(read, connection)
         several = extensions.new_array_type(of_array.values, of_array.name, read)
         extensions.register_type(several, connection)
@@ -206,14 +207,21 @@ def _open_psycopg2(connection: DBAPIConnection, record: ConnectionPoolEntry) -> 
         extensions.register_type(several, connection)
 
 
-_INTERVAL = r"-?infinity|.*\b(mon|year)"
+# Asked of every date and time that is read, so what is quickest.
+_is_infinite = operator.methodcaller("endswith", "infinity")
+_is_midnight = operator.methodcaller("startswith", "24:")
+_is_no_timedelta = re.compile(r"-?infinity|.*\b(mon|year)").match
 _JSON, _JSONB = 114, 3802
 _ARRAYS = {_JSON: 199, _JSONB: 3807}
 
 
-def _or_text(cast: Callable[..., Any], other: re.Pattern[str] | None = None) -> Callable[..., Any]:
+def _or_text(
+    cast: Callable[..., Any], other: Callable[[str], Any] | None = None
+) -> Callable[..., Any]:
+    """``cast`` for a driver, giving back as text what it fails on, and ``other`` values."""
+
     def read(text: str | None, cursor: Any) -> Any:
-        if text is not None and other is not None and _as_is.get() and other.match(text):
+        if text is not None and other is not None and other(text) and _as_is.get():
             return AsStored(text)
         try:
             return cast(text, cursor)
@@ -231,23 +239,23 @@ def _open_psycopg(connection: Any, record: ConnectionPoolEntry) -> None:
     from psycopg.types import datetime  # type: ignore[import-not-found]
 
     others = (
-        ("date", datetime.DateLoader, "-?infinity"),
-        ("timestamp", datetime.TimestampLoader, "-?infinity"),
-        ("timestamptz", datetime.TimestamptzLoader, "-?infinity"),
-        ("time", datetime.TimeLoader, "24:"),
-        ("timetz", datetime.TimetzLoader, "24:"),
-        ("interval", datetime.IntervalLoader, _INTERVAL),
+        ("date", datetime.DateLoader, _is_infinite),
+        ("timestamp", datetime.TimestampLoader, _is_infinite),
+        ("timestamptz", datetime.TimestamptzLoader, _is_infinite),
+        ("time", datetime.TimeLoader, _is_midnight),
+        ("timetz", datetime.TimetzLoader, _is_midnight),
+        ("interval", datetime.IntervalLoader, _is_no_timedelta),
     )
     adapters = connection.adapters
     for name, loader, other in others:
-        adapters.register_loader(name, _or_text_loader(loader, re.compile(other)))
+        adapters.register_loader(name, _or_text_loader(loader, other))
     for number in (_JSON, _JSONB):
         # Made by SQLAlchemy with the function of the engine that reads JSON.
         found = adapters.get_loader(number, Format.TEXT)
         adapters.register_loader(number, _or_text_loader(found))
 
 
-def _or_text_loader(base: Any, other: re.Pattern[str] | None = None) -> Any:
+def _or_text_loader(base: Any, other: Callable[[str], Any] | None = None) -> Any:
     from psycopg import DataError  # type: ignore[import-not-found]
 
     def cast(text: str, load: Callable[[bytes], Any]) -> Any:

@@ -83,7 +83,8 @@ def is_open(view: Any) -> bool:
 
 def offers(view: Any) -> Offers:
     """What the visitor of this request may have shown in the list of ``view``."""
-    own = {name: view._path(name) for name, _ in view.get_visible_columns()}
+    labels = dict(view.get_visible_columns())
+    own = {name: view._path(name) for name in labels}
     only = view.column_choosable_list if is_open(view) else ()
     withheld = {name for name, _ in view._list_columns} - own.keys()
     return Offers(
@@ -93,12 +94,12 @@ def offers(view: Any) -> Offers:
         excluded=frozenset({*map(view._name, view.column_exclude_list or ()), *withheld}),
         only=None if only is None else frozenset(map(view._name, only)),
         with_hidden=not view.ignore_hidden,
+        labels=labels,
     )
 
 
 def shown(view: Any, offers: Offers, state: ListState) -> list[Shown]:
     """The columns of the list: those of the address, else those kept, else the usual ones."""
-    labels = dict(view.get_visible_columns())
     kept = _kept_columns(offers) if is_open(view) else ()
     chosen = state.columns or kept or tuple(map(Chosen, offers.own))
     widths = {column.name: column.width for column in kept}
@@ -106,7 +107,7 @@ def shown(view: Any, offers: Offers, state: ListState) -> list[Shown]:
     for column in chosen:
         path = offers.path(column.name)
         if path is not None:
-            label = labels.get(column.name) or str(view.get_column_name(column.name))
+            label = offers.labels.get(column.name) or str(view.get_column_name(column.name))
             width = column.width or widths.get(column.name)
             found.append(Shown(column.name, label, path, width))
     return found

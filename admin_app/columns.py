@@ -10,7 +10,7 @@ import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -207,6 +207,7 @@ class Offers:
     ``own`` are the columns that the list has without a choice; they are always on offer.
     ``excluded`` names are not, and neither is what is secret, hidden, out of ``reach``, or a
     method that was not made for being shown (see `display`). ``only`` narrows to these names.
+    ``labels`` are the words for what the view has words for.
     """
 
     mapper: orm.Mapper[Any]
@@ -215,6 +216,7 @@ class Offers:
     excluded: frozenset[str] = frozenset()
     only: frozenset[str] | None = None
     with_hidden: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def path(self, name: str) -> Path | None:
         """Where the column ``name`` of a URL leads; None when it is not on offer."""

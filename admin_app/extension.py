@@ -336,9 +336,11 @@ class Admin(FlaskAdmin):
 
     def principal(self) -> Principal | None:
         """Who sends the current request, asked of the sign-in once a request."""
-        if "admin_principal" not in g:
-            g.admin_principal = self.sign_in.identify()
-        found: Principal | None = g.admin_principal
+        found: Principal | None
+        try:
+            found = g.admin_principal
+        except AttributeError:
+            found = g.admin_principal = self.sign_in.identify()
         return found
 
     def principal_of(self, id: str, label: str) -> Principal | None:

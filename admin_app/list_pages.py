@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -247,6 +248,8 @@ def _editing(
 
 
 _PLACE = frozenset({"page", "after", "before", "at"})
+_NOT_PLAIN = frozenset({"filters", selecting.ACROSS})
+"""What changes more of a list's address than the argument of its name."""
 
 
 class _ListUrl:
@@ -264,6 +267,9 @@ class _ListUrl:
         self._kept, self._filters = self._state(), _lists(filter_arguments(state.filters))
         self.present = self._all()
         self.is_across = request.args.get(selecting.ACROSS) == "1" and not view.has_own_rows
+        self._written = _written(self._complete())
+        self._placeless = _written(self._complete(page=None))
+        self._is_plain = not self.is_across and not saved_views.is_open()
 
     def arguments(self, **changed: Any) -> dict[str, Any]:
         """The arguments of the present list with some of them changed; None takes one away."""
@@ -274,12 +280,15 @@ class _ListUrl:
         return {**found, selecting.ACROSS: across} if across and is_same else found
 
     def _all(self, **changed: Any) -> dict[str, Any]:
+        return {k: v for k, v in self._complete(**changed).items() if v not in (None, "")}
+
+    def _complete(self, **changed: Any) -> dict[str, Any]:
+        """All arguments in the order in which they stand, those without a value included."""
         filters = self._filters
         if "filters" in changed:
             filters = _lists(filter_arguments(changed.pop("filters")))
         place = {} if _PLACE.intersection(changed) else self._place()
-        arguments = {**self._kept, **place, **self.others, **filters, **changed}
-        return {k: v for k, v in arguments.items() if v not in (None, "")}
+        return {**self._kept, **place, **self.others, **filters, **changed}
 
     def _state(self) -> dict[str, Any]:
         """What every page of the list has in its address, unless it is changed."""
@@ -302,12 +311,40 @@ class _ListUrl:
 
     def __call__(self, **changed: Any) -> str:
         # As url_for writes them, which looks for the route again each time.
-        query = urlencode(self.arguments(**changed), doseq=True, safe="!$'()*,/:;?@")
+        if self._is_plain and _NOT_PLAIN.isdisjoint(changed):
+            # A page has dozens of these addresses, which differ in one argument or two.
+            kept = self._written if _PLACE.isdisjoint(changed) else self._placeless
+            parts = kept | _written(changed)
+        else:
+            parts = _written(self.arguments(**changed))
+        query = "&".join([part for part in parts.values() if part])
         return f"{self._path}?{query}" if query else self._path
 
     def back(self) -> str | None:
         """The present list, as other pages lead back to it; None when it is the plain one."""
         return self(across=None) if self.arguments(across=None) else None
+
+
+def _written(arguments: Mapping[str, Any]) -> dict[str, str]:
+    """Arguments by name as they stand in an address; empty where there is none."""
+    return {name: _query(name, value) for name, value in arguments.items()}
+
+
+def _query(name: str, value: Any) -> str:
+    if value in (None, ""):
+        return ""
+    if isinstance(value, str):
+        return _text_query(name, value)
+    return urlencode({name: value}, doseq=True, safe=_LEGIBLE)
+
+
+_LEGIBLE = "!$'()*,/:;?@"
+"""Signs that an address may hold as they are."""
+
+
+@functools.lru_cache(maxsize=2_048)
+def _text_query(name: str, value: str) -> str:
+    return urlencode({name: value}, safe=_LEGIBLE)
 
 
 def _lists(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

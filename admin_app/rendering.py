@@ -25,7 +25,7 @@ from admin_app import columns, inspection, json_text, moments
 from admin_app.as_stored import AsStored
 from admin_app.inspection import Path
 from admin_app.listing import ListedRow
-from admin_app.markup import escaped, safe
+from admin_app.markup import escaped, has_signs, safe
 
 CUT = 80
 """Characters of a long value that a list shows; the rest is in its title."""
@@ -129,7 +129,7 @@ def _told(value: Any) -> str:
 def text(value: str) -> Markup:
     """One line of text, cut for a list, with the whole (or much of it) in its title."""
     if len(value) <= CUT and "\n" not in value:
-        return escaped(value) if value and not value.isspace() else BLANK
+        return safe(escaped(value)) if value and not value.isspace() else BLANK
     line = " ".join(value[: CUT * 4].split())
     shown = line if len(line) <= CUT else line[:CUT].rstrip() + "…"
     title = value if len(value) <= TITLE_CUT else value[:TITLE_CUT] + "…"
@@ -149,19 +149,26 @@ def long_text(value: str) -> Markup:
 
 def _time(value: dt.datetime) -> Markup:
     """A date with its time; a moment reads as in the visitor's zone, with its offset in reach."""
-    # Nothing in it has to be escaped, and this is quicker than what Markup would fill in.
     told = value.isoformat()
     if value.tzinfo is None:
         return safe(f'<time datetime="{told}">{moment(value)}</time>')
-    here = moments.local(value)
-    title = here.isoformat(" ")
-    return safe(f'<time datetime="{told}" title="{title}">{moment(here)}</time>')
+    return _here(moments.local(value), told)
+
+
+def _here(value: dt.datetime, told: str) -> Markup:
+    """A moment in the visitor's zone, ``told`` for machines. Nothing in it has to be escaped."""
+    text = value.isoformat(" ")
+    # Without seconds it is read off the whole.
+    shown = moment(value) if value.second or value.microsecond else text[:16]
+    return safe(f'<time datetime="{told}" title="{text}">{shown}</time>')
 
 
 def _moment(value: Any, *, is_cut: bool) -> Markup:
     """A value of a column with a time zone, which SQLite gives back without one."""
-    is_readable = isinstance(value, dt.datetime)
-    return _time(moments.local(value)) if is_readable else render(value, is_cut=is_cut)
+    if not isinstance(value, dt.datetime):
+        return render(value, is_cut=is_cut)
+    here = moments.local(value)
+    return _here(here, here.isoformat())
 
 
 def _day(value: Any, *, is_cut: bool) -> Markup:
@@ -461,10 +468,12 @@ def _row_renderer(mapper: sa.orm.Mapper[Any], links: Links) -> Callable[[Any], M
     def render_one(value: Any) -> Markup:
         if value is None:
             return NONE
-        words = label.of(value)
-        shown, url = text(words), url_of(value)
+        words, url = label.of(value), url_of(value)
         if url is None:
-            return shown
+            return text(words)
+        if len(words) <= RELATED_CUT and not has_signs(words) and "\n" not in words:
+            return safe(f'<a class="link" href="{escaped(url)}">{words}</a>')
+        shown = text(words)
         title = ('" title="', escaped(words)) if RELATED_CUT < len(words) <= CUT else ()
         return safe("".join(('<a class="link" href="', escaped(url), *title, '">', shown, "</a>")))
 

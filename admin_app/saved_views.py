@@ -218,6 +218,12 @@ def notes() -> list[str]:
     return [] if opened is None else opened.notes
 
 
+def is_open() -> bool:
+    """Whether the address of this request names a view, so that `in_address` changes others."""
+    opened: Opened | None = g.get("admin_opened_view")
+    return opened is not None and opened.saved is not None
+
+
 def in_address(arguments: Mapping[str, Any], present: Mapping[str, Any]) -> dict[str, Any]:
     """``arguments`` of a list's address, short where they are those of the view that is open.
 

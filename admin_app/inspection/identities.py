@@ -21,6 +21,7 @@ from admin_app.inspection.stored import BINARY, INT64, bound, is_decorated, load
 from admin_app.inspection.wording import shorten
 
 _ESCAPE, _SEPARATOR, _NULL = ".", ",", ".n"
+_state = orm.attributes.instance_state
 
 
 class IdentityText:
@@ -46,13 +47,13 @@ class IdentityText:
 
     def quoted(self, instance: object) -> str:
         """The text for ``instance`` as an argument of a URL."""
-        identity = self._identity(instance)
-        if self._is_plain and type(identity[0]) is int:
-            return str(identity[0])
-        return quote(self.encode(identity), safe="")
+        key = _state(instance).key
+        if self._is_plain and key is not None and type(key[1][0]) is int:
+            return str(key[1][0])
+        return quote(self.encode(self._identity(instance)), safe="")
 
     def _identity(self, instance: object) -> Any:
-        key = orm.attributes.instance_state(instance).key
+        key = _state(instance).key
         return self._mapper.primary_key_from_instance(instance) if key is None else key[1]
 
     def encode(self, identity: Iterable[Any]) -> str:

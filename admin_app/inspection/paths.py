@@ -32,6 +32,10 @@ class Path:
     hybrid: hybrid_property[Any] | None = None
     relationship: orm.RelationshipProperty[Any] | None = None
 
+    def __hash__(self) -> int:
+        # What is made once for some paths is looked up by them.
+        return hash((self.mapper, self.name))
+
     @property
     def is_to_many(self) -> bool:
         return any(r.uselist for r in self.relationships)
@@ -46,6 +50,7 @@ class Path:
         )
 
 
+@functools.lru_cache(maxsize=4_096)
 def resolve(mapper: orm.Mapper[Any], name: str) -> Path:
     """Follow the dotted ``name`` from ``mapper``; InvalidRequest when a step leads nowhere.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -196,8 +197,14 @@ def _all_above(relationship: orm.RelationshipProperty[Any], keys: set[Any]) -> S
     )
 
 
-def load_options(mapper: orm.Mapper[Any], paths: Iterable[Path]) -> list[Any]:
+def load_options(mapper: orm.Mapper[Any], paths: Iterable[Path]) -> tuple[Any, ...]:
     """Loader options for rows that show ``paths``: all related rows by join, no binaries."""
+    return _load_options(mapper, tuple(paths))
+
+
+# The mapping tells all of it, and visitors see the same few columns again and again.
+@functools.lru_cache(maxsize=1_024)
+def _load_options(mapper: orm.Mapper[Any], paths: tuple[Path, ...]) -> tuple[Any, ...]:
     options = _left_options(orm, mapper, mapper.class_)
     shown: set[str] = set()
     for path in paths:
@@ -226,7 +233,31 @@ def load_options(mapper: orm.Mapper[Any], paths: Iterable[Path]) -> list[Any]:
             options.append(orm.defer(getattr(mapper.class_, column.key)))
         elif column.is_deferred and column.key in shown:
             options.append(orm.undefer(getattr(mapper.class_, column.key)))
-    return options
+    return tuple(options)
+
+
+def referred(
+    mapper: orm.Mapper[Any], paths: Iterable[Path]
+) -> tuple[tuple[str, str, orm.Mapper[Any], str], ...]:
+    """Which of ``paths`` have their rows of another class read along, for want of a relationship.
+
+    Each with its key, the class and the attribute of that.
+    """
+    return _referred(mapper, tuple(paths))
+
+
+@functools.lru_cache(maxsize=1_024)
+def _referred(
+    mapper: orm.Mapper[Any], paths: tuple[Path, ...]
+) -> tuple[tuple[str, str, orm.Mapper[Any], str], ...]:
+    found: list[tuple[str, str, orm.Mapper[Any], str]] = []
+    for path in paths:
+        if path.column is None or path.relationships or path.column.is_primary_key:
+            continue
+        target = inspection.referred(mapper, path.key)
+        if target is not None:
+            found.append((path.name, path.key, *target))
+    return tuple(found)
 
 
 def collection_options(
@@ -269,7 +300,7 @@ def form_options(mapper: orm.Mapper[Any], keys: Iterable[str]) -> list[Any]:
         for path in paths
         if path.column and path.column.is_deferred and not inspection.is_binary(path.column.type)
     ]
-    return load_options(mapper, paths) + deferred
+    return [*load_options(mapper, paths), *deferred]
 
 
 def label_options(mapper: orm.Mapper[Any], entity: Any = None) -> list[Any]:

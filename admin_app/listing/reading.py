@@ -122,7 +122,7 @@ class _Reader:
     @functools.cached_property
     def known(self) -> Known:
         connection = self.session.connection(bind_arguments={"mapper": self.mapper})
-        return functools.partial(tables.known, connection)
+        return functools.cache(functools.partial(tables.known, connection))
 
     @property
     def table(self) -> tables.Table:

@@ -27,6 +27,7 @@ from admin_app.listing.loading import (
     load_options,
     members_count,
     read_stored,
+    referred,
 )
 from admin_app.listing.ordering import ordering
 from admin_app.listing.state import COUNT_LIMIT, Count, ListedRow, ListState, Order, Page
@@ -168,16 +169,9 @@ class Listing:
             )
         return statement.options(*load_options(self.mapper, self.columns))
 
-    def _referred(self) -> list[tuple[str, str, orm.Mapper[Any], str]]:
+    def _referred(self) -> tuple[tuple[str, str, orm.Mapper[Any], str], ...]:
         """The columns whose rows of another class are read along, for want of a relationship."""
-        found: list[tuple[str, str, orm.Mapper[Any], str]] = []
-        for path in self.columns:
-            if path.column is None or path.relationships or path.column.is_primary_key:
-                continue
-            target = inspection.referred(self.mapper, path.key)
-            if target is not None:
-                found.append((path.name, path.key, *target))
-        return found
+        return referred(self.mapper, self.columns)
 
     def _extras(self, is_whole: bool = False) -> list[tuple[str, sa.ColumnElement[Any]]]:
         """What is shown of a column instead of its value; of long JSON a list has the beginning."""
