@@ -22,7 +22,7 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from admin_app import database, pages
+from admin_app import database, jobs, pages
 from admin_app.accounts import Accounts, Open, SignIn
 from admin_app.cli import admin_cli
 from admin_app.errors import ConfigurationError
@@ -52,6 +52,7 @@ FROM_ENVIRONMENT = (
     "ADMIN_ALLOW_OPEN",
     "ADMIN_HISTORY",
     "ADMIN_IMPORT_MAX_BYTES",
+    "ADMIN_JOBS",
     "ADMIN_MODELS",
     "ADMIN_NAME",
     "ADMIN_PROXY_HOPS",
@@ -111,6 +112,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> flask.Flask:
     problems.of(_secret_key, app)
     sign_in = problems.of(_sign_in, app)
     history = problems.of(_history, app)
+    problems.of(jobs.check, app)
     hops = problems.of(_proxy_hops, app)
     problems.of(_import_limit, app)
     problems.of(_migrations_directory, app)

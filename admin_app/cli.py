@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from flask import current_app
 from flask.cli import AppGroup
 
-from admin_app import checks
+from admin_app import checks, jobs
 from admin_app.accounts import Accounts, random_password
 from admin_app.changes import audit, chain
 from admin_app.database import Base
@@ -96,6 +96,29 @@ def verify_history() -> None:
         place = "The end of the history" if number is None else f"Change {number}"
         raise click.ClickException(f"{place}: {sentence}")
     click.echo(f"The history is as it was written. Its last digest is {last}.")
+
+
+@admin_cli.command("worker")
+@click.option(
+    "--at-once",
+    type=click.IntRange(1, 16),
+    default=1,
+    show_default=True,
+    metavar="JOBS",
+    help="How many jobs to run at the same time.",
+)
+def worker(at_once: int) -> None:
+    """Run long jobs, one after the other, until it is told to end (SIGTERM, Ctrl+C)."""
+    admin = current_app.extensions["admin_app"]
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    queue = jobs.engine_of(app, admin)
+    if not isinstance(queue, jobs.Queue):
+        raise click.ClickException(
+            "There is no queue: with this database, or by ADMIN_JOBS, jobs run where they start."
+        )
+    click.echo("Waiting for jobs.")
+    jobs.serve([jobs.Worker(app, admin, queue, stays=True) for _ in range(at_once)])
+    click.echo("Ended; what was not done waits for the next worker.")
 
 
 @admin_cli.command("check")

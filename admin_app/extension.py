@@ -25,7 +25,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import orm
 from werkzeug.utils import redirect
 
-from admin_app import _flask_admin, accounts, database, inspection, navigation, pages, palette
+from admin_app import _flask_admin, accounts, database, inspection, jobs, navigation, pages, palette
 from admin_app.accounts import SignIn
 from admin_app.actions import action
 from admin_app.changes import (
@@ -134,6 +134,7 @@ class Admin(FlaskAdmin):
         pages.guard(app, self.url or "", self.enter)
         app.register_error_handler(AdminError, pages.error_response)
         app.before_request(self._guard_entry)
+        jobs.wake_at_first_request(app, self)
         path = f"{(self.url or '').rstrip('/')}/search/"
         app.add_url_rule(path, f"{self.endpoint}_search", lambda: palette.response(self))
         app.jinja_env.globals["admin_site"] = self.site

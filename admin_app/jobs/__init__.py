@@ -13,8 +13,11 @@ row is done twice or left out.
 from __future__ import annotations
 
 from admin_app.jobs.control import are_offered, cancel, pause, resume, start
+from admin_app.jobs.engines import Queue, check, enqueue, wake_at_first_request
+from admin_app.jobs.engines import of as engine_of
 from admin_app.jobs.records import FailureRecord, Job
 from admin_app.jobs.running import IS_LONG, Running, run
+from admin_app.jobs.worker import Worker, serve
 from admin_app.jobs.works import Failure, Outcome, Work, work
 
 __all__ = [
@@ -23,13 +26,20 @@ __all__ = [
     "FailureRecord",
     "Job",
     "Outcome",
+    "Queue",
     "Running",
     "Work",
+    "Worker",
     "are_offered",
     "cancel",
+    "check",
+    "engine_of",
+    "enqueue",
     "pause",
     "resume",
     "run",
+    "serve",
     "start",
+    "wake_at_first_request",
     "work",
 ]

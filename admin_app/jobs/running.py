@@ -121,10 +121,11 @@ class _Lost(Exception):
 
 def run(
     app: flask.Flask, admin: Any, number: int, is_stopping: Callable[[], bool] = lambda: False
-) -> None:
+) -> bool:
     """Run the job ``number`` until it ends or rests, if it waits for that.
 
-    When ``is_stopping`` says so it is given back after the present chunk, to be run by another.
+    When ``is_stopping`` says so it is given back after the present chunk, to be run later.
+    Returns whether it was.
     """
     mine = _Run(app, admin, number, is_stopping)
     with entered(app, admin):
@@ -133,6 +134,7 @@ def run(
     if is_mine:
         with _beating(engine, number, mine.name):
             mine.go()
+    return mine.is_given_back
 
 
 @contextlib.contextmanager
@@ -180,6 +182,7 @@ class _Run:
         self.size = FIRST_SIZE
         self.tries = 0
         self.in_vain = 0
+        self.is_given_back = False
 
     def claim(self) -> bool:
         """Make the job this run's, if it is queued."""
@@ -361,7 +364,7 @@ class _Run:
         return False
 
     def _give_back(self) -> bool:
-        self._write({"state": "queued", "worker": None})
+        self.is_given_back = self._write({"state": "queued", "worker": None})
         return False
 
     def _write(self, values: dict[str, Any], *criteria: Any) -> bool:

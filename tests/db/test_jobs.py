@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
+import flask
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import orm
 
 from admin_app import Policy, jobs
 from admin_app.changes import ChangeSetRecord, RowChangeRecord
+from admin_app.errors import ConfigurationError
 from admin_app.jobs import FailureRecord, Job, Outcome
 from admin_app.listing import Selection
+from tests.db.conftest import Site
 
 ALL = Selection(query=())
 
@@ -154,6 +160,99 @@ def test_a_run_that_has_lost_the_job_writes_nothing_more(site):
     job = found(site, start(site, meanwhile={"worker": "another"}))
     assert (job.state, job.done, job.cursor) == ("running", 4, "4")
     assert touched(site) == [1] * 4 + [0] * 6
+
+
+def test_no_row_is_lost_or_done_twice_by_workers_that_are_killed(site, tmp_path):
+    site.app.config["ADMIN_JOBS"] = Nobody()
+    with site.session() as session:
+        session.add_all(Thing(id=n, name=f"Thing {n}") for n in range(11, 35))
+        session.commit()
+    number = start(site)
+    url = site.engine.url.render_as_string(hide_password=False)
+    told = subprocess.run(
+        [sys.executable, "-m", "tests.db.killed_worker", url, str(tmp_path)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert told.stdout.split("\n")[-3:] == ["told to end 0", "never 0", ""], told.stderr
+    assert told.stdout.count("killed") == 5
+    job = found(site, number)
+    assert (job.state, job.done, job.failed) == ("done", 34, 0)
+    assert touched(site) == [1] * 34
+    with site.session() as session:
+        assert session.scalar(sa.select(sa.func.count(RowChangeRecord.id))) == 34
+
+
+def run_by_a_queue(site, address):
+    """The number of a job that a thread of this process has run."""
+    site.app.config["ADMIN_JOBS"] = f"sqlite:///{address}"
+    number = start(site)
+    wait(site)
+    return number
+
+
+def wait(site):
+    """Wait for the thread that runs jobs, which ends when there are none."""
+    with site.app.app_context():
+        thread = jobs.engine_of(site.app, site.admin)._thread
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+def test_a_thread_empties_a_queue_in_a_file_and_ends(site, tmp_path):
+    assert found(site, run_by_a_queue(site, tmp_path / "jobs.sqlite")).state == "done"
+    start(site)
+    wait(site)
+    assert touched(site) == [2] * 10
+
+
+def test_a_job_is_run_though_its_queue_cannot_be_written(site, tmp_path, caplog):
+    (tmp_path / "file").touch()
+    assert found(site, run_by_a_queue(site, tmp_path / "file" / "jobs.sqlite")).state == "done"
+    assert "does not answer" in caplog.text
+
+
+def test_the_first_page_after_a_start_wakes_jobs_that_wait(site, tmp_path):
+    site.app.config["ADMIN_JOBS"] = Nobody()
+    number = start(site)
+    again = Site(site.engine.url, Base, history=True).register_all()
+    again.app.config["ADMIN_JOBS"] = f"sqlite:///{tmp_path / 'jobs.sqlite'}"
+    assert again.client.get("/admin/").status_code == 200
+    wait(again)
+    assert found(site, number).state == "done"
+
+
+def test_a_job_that_somebody_runs_is_run_by_nobody_else(site):
+    number = start(site)
+    with site.engine.begin() as connection:
+        connection.execute(sa.update(Job).values(state="running", worker="another", cursor=None))
+    jobs.run(site.app, site.admin, number)
+    assert touched(site) == [1] * 10
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("at once", "Set it to 'inline', or to the address of a queue"),
+        ("sqlite://", "Set it to 'inline'"),
+        ("amqp://user:secret@host", "'amqp://user:***@host'. Set it to 'inline'"),
+        (7, "has no method enqueue"),
+    ],
+)
+def test_a_setting_that_means_nothing_is_told(setting, told):
+    app = flask.Flask("site")
+    app.config["ADMIN_JOBS"] = setting
+    with pytest.raises(ConfigurationError) as error:
+        jobs.check(app)
+    assert told in error.value.sentence
+
+
+class Nobody:
+    """Carries jobs nowhere."""
+
+    def enqueue(self, number):
+        pass
 
 
 class Rights(Policy):
