@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import logging
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,10 +29,15 @@ from sqlalchemy import event, orm
 from sqlalchemy.sql.dml import Delete, Insert, Update
 from sqlalchemy.sql.elements import BinaryExpression, BindParameter, BooleanClauseList
 
-from admin_app.changes import images
+from admin_app.changes import images, inserting
 from admin_app.changes.images import Columns, Image, Key, Row
 
+log = logging.getLogger(__name__)
+
 OWN_PREFIX = "admin_"
+
+RECORDED = "SET LOCAL admin.recorded = 'on'"
+"""Said in a transaction of which the history is written here, to the triggers of `triggers`."""
 
 IN_MEMORY = 10_000
 """Rows of one transaction whose old values are held in memory."""
@@ -146,6 +152,7 @@ class _Aside:
 class _Touched:
     """The rows of one table that were touched on one connection.
 
+    Of new rows that nothing else is known of, ``given`` tells what they were given.
     ``old`` has what `_Aside` keeps of each, None for a row that is new. ``known`` are keys, as the
     mapping has them, of rows that need not be read again before a statement changes them, ``gone``
     those of which the rows that the database deletes with them are known as well.
@@ -153,18 +160,25 @@ class _Touched:
 
     old: dict[Key, Kept | None] = field(default_factory=dict)
     inserted: list[Sequence[Any]] = field(default_factory=list)
+    given: list[Sequence[inserting.Values] | None] = field(default_factory=list)
     known: set[tuple[Any, ...]] = field(default_factory=set)
     gone: set[tuple[Any, ...]] = field(default_factory=set)
 
 
 class Recorder:
-    """Collects the row changes of ``session`` from now until `finish`."""
+    """Collects the row changes of ``session`` from now until `finish`.
 
-    def __init__(self, session: orm.Session) -> None:
+    ``is_kept`` says that they get into the history.
+    """
+
+    def __init__(self, session: orm.Session, *, is_kept: bool = False) -> None:
         self._session = session
+        self._is_kept = is_kept
         self._touched: dict[tuple[sa.Connection, sa.Table], _Touched] = {}
         self._aside = _Aside()
         self._listening: list[sa.Connection] = []
+        self._asked: Insert | None = None
+        """The last INSERT that was made to tell the keys of its rows."""
         self._is_reading = False
         self._is_closed = False
         event.listen(session, "after_begin", self._after_begin)
@@ -175,7 +189,9 @@ class Recorder:
         """Listen to ``connection``, unless that is done already."""
         if connection not in self._listening:
             self._listening.append(connection)
-            event.listen(connection, "before_execute", self._before_execute)
+            if self._is_kept and connection.dialect.name == "postgresql":
+                connection.exec_driver_sql(RECORDED)
+            event.listen(connection, "before_execute", self._before_execute, retval=True)
             event.listen(connection, "after_execute", self._after_execute)
 
     def close(self) -> None:
@@ -321,12 +337,55 @@ class Recorder:
         multiparams: Any,
         params: Any,
         execution_options: Mapping[str, Any],
-    ) -> None:
+    ) -> tuple[Any, Any, Any]:
         table = _target(statement)
-        if self._is_reading or table is None or isinstance(statement, Insert):
-            return
+        if table is not None and not self._is_reading:
+            parameters = multiparams or [params]
+            if isinstance(statement, Insert):
+                statement = self._before_insert(connection, statement, table, parameters)
+            else:
+                self._before_change(connection, statement, table, parameters)
+        return statement, multiparams, params
+
+    def _before_insert(
+        self,
+        connection: sa.Connection,
+        statement: Insert,
+        table: sa.Table,
+        parameters: Sequence[Mapping[str, Any]],
+    ) -> Insert:
+        """Read what the rows meet, and ask for their keys where nothing else tells them."""
+        given = inserting.values(statement, table, parameters)
+        if inserting.meets_rows(statement):
+            self._settle(connection, table)
+            found = self._alike(connection, table, given or ())
+            self._touch(connection, table, found)
+            if inserting.replaces_rows(statement):
+                self._follow(connection, table, found)
+        elif inserting.keys(table, given) is None and inserting.is_asked(
+            statement, table, connection.dialect, len(parameters)
+        ):
+            statement = self._asked = inserting.asked(statement, table)
+        return statement
+
+    def _alike(
+        self, connection: sa.Connection, table: sa.Table, given: Sequence[inserting.Values]
+    ) -> list[Row]:
+        """The rows that have a unique value of those that are ``given``."""
+        return [
+            row
+            for columns, values in inserting.alike(table, given)
+            for row in self._read_named(connection, table, values, columns=columns)
+        ]
+
+    def _before_change(
+        self,
+        connection: sa.Connection,
+        statement: Update | Delete,
+        table: sa.Table,
+        parameters: Sequence[Mapping[str, Any]],
+    ) -> None:
         is_delete = isinstance(statement, Delete)
-        parameters = multiparams or [params]
         keys = _named_keys(statement, table, parameters)
         if keys is not None and (is_delete or not _moving(statement, table, parameters)):
             self._learn(connection, table, keys, are_gone=is_delete)
@@ -357,12 +416,23 @@ class Recorder:
         table = _target(statement)
         if self._is_reading or table is None or not isinstance(statement, Insert):
             return
-        if list(table.primary_key.columns):
-            rows = result.context.inserted_primary_key_rows
-            keys = [list(row) for row in rows or () if row is not None and None not in row]
-        else:
-            keys = [[p.get(c.key) for c in table.columns] for p in multiparams or [params]]
-        self._insert(connection, table, keys)
+        if statement is self._asked:
+            rows = result.fetchall()
+            # The program may ask how many there were, of a result that has been read.
+            result.context._rowcount = len(rows)
+            self._insert(connection, table, [list(row) for row in rows])
+            return
+        given = inserting.values(statement, table, multiparams or [params])
+        if inserting.meets_rows(statement):
+            keys = None
+        elif (keys := inserting.keys(table, given)) is None:
+            told = result.context.inserted_primary_key_rows if len(table.primary_key) else None
+            keys = [list(row) for row in told or () if row is not None and None not in row]
+        if keys:
+            self._insert(connection, table, keys)
+            return
+        # Its result has not been read yet, and nothing else can be before that.
+        self._at(connection, table).given.append(given)
 
     # Reading
 
@@ -417,12 +487,13 @@ class Recorder:
         keys: Sequence[Sequence[Any]],
         *,
         lock: bool = True,
+        columns: Sequence[sa.Column[Any]] | None = None,
     ) -> list[Row]:
-        """The rows with ``keys``, which are values as the mapping has them."""
+        """The rows with ``keys``, which are values as the mapping has them (see `images.named`)."""
         with self._reading():
             return [
                 row
-                for criterion in images.named(table, keys, connection.dialect)
+                for criterion in images.named(table, keys, connection.dialect, columns)
                 for row in images.read_rows(connection, table, [criterion], lock)
             ]
 
@@ -434,6 +505,13 @@ class Recorder:
             rows = self._read_named(connection, table, portion, lock=False)
             for key in Columns.of(table).keys_of(rows):
                 touched.old.setdefault(key, None)
+        unknown, touched.given = touched.given, []
+        for given in unknown:
+            rows = self._alike(connection, table, given or ())
+            for key in Columns.of(table).keys_of(rows):
+                touched.old.setdefault(key, None)
+            if not inserting.can_be_found(table, given):
+                log.warning("The history cannot tell all rows inserted into %s", table.key)
 
     def _follow(self, connection: sa.Connection, table: sa.Table, parents: Sequence[Row]) -> None:
         """Read the rows that the database will change along with the rows ``parents``."""

@@ -504,13 +504,17 @@ def _equal(
 
 
 def named(
-    table: sa.Table, keys: Sequence[Sequence[Any]], dialect: sa.Dialect
+    table: sa.Table,
+    keys: Sequence[Sequence[Any]],
+    dialect: sa.Dialect,
+    columns: Sequence[sa.Column[Any]] | None = None,
 ) -> Iterator[sa.ColumnElement[bool]]:
     """Criteria that together find the rows with ``keys``, whose parts are as the mapping has them.
 
-    They come in portions.
+    They come in portions. ``columns`` are those of another key than the one by which rows are told
+    apart.
     """
-    columns = key_columns(table)
+    columns = columns or key_columns(table)
     is_comparable = bool(table.primary_key.columns) or dialect.name != "postgresql"
     for start in range(0, len(keys), ROWS_AT_ONCE):
         portion = keys[start : start + ROWS_AT_ONCE]

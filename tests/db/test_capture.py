@@ -10,6 +10,7 @@ import uuid
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import orm
+from sqlalchemy.dialects import postgresql, sqlite
 
 from admin_app import changes, database
 from admin_app.changes import capture
@@ -530,10 +531,66 @@ def test_rows_whose_key_the_database_changes_along_are_recorded_under_both(engin
 
 def test_rows_of_a_table_without_a_key_are_recorded_as_they_were_and_are(engine):
     Odd.metadata.create_all(engine)
-    change(engine, lambda c: c.session.execute(sa.insert(KEYLESS), {"a": 1, "b": "x"}))
+    change(engine, lambda c: c.session.execute(sa.insert(KEYLESS).values(a=1, b="x")))
     assert rows_of(engine) == {("insert", "keyless", (1, "x"))}
     change(engine, lambda c: c.session.execute(sa.update(KEYLESS).values(b=KEYLESS.c.b + "y")))
     assert rows_of(engine) == {("delete", "keyless", (1, "x")), ("insert", "keyless", (1, "xy"))}
+
+
+class Tag(Odd):
+    __tablename__ = "tag"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    name: orm.Mapped[str] = orm.mapped_column(unique=True)
+
+
+TWO = [{"name": "two"}, {"name": "three"}]
+INSERTS = {
+    "of one row": sa.insert(Tag).values(name="two"),
+    "of several rows": sa.insert(Tag).values(TWO),
+    "of the table": sa.insert(Tag.__table__).values(TWO),
+    "returning something": sa.insert(Tag.__table__).values(TWO).returning(Tag.name),
+    "from a select": sa.insert(Tag).from_select(["name"], sa.select(Tag.name + "!")),
+}
+
+
+@pytest.mark.parametrize("name", INSERTS)
+def test_rows_are_recorded_by_whatever_statement_they_are_inserted(engine, name):
+    Odd.metadata.create_all(engine)
+    change(engine, lambda c: c.add(Tag(name="one")), Tag)
+    change(engine, lambda c: c.session.execute(INSERTS[name]), Tag)
+    expected = {"of one row": ["two"], "from a select": ["one!"]}.get(name, ["three", "two"])
+    assert sorted(new["name"] for *_, new in recorded(engine)) == expected
+
+
+def test_many_rows_whose_keys_the_database_makes_are_recorded_and_counted(engine):
+    Odd.metadata.create_all(engine)
+    counts = []
+
+    def write(change_set):
+        connection = change_set.session.connection()
+        counts.append(connection.execute(sa.insert(Tag.__table__), TWO).rowcount)
+        change_set.session.bulk_insert_mappings(Tag, [{"name": "four"}, {"name": "five"}])
+
+    change(engine, write, Tag)
+    assert len(recorded(engine)) == 4
+    assert counts == [2]
+
+
+@pytest.mark.parametrize("is_changed", [True, False])
+def test_of_rows_that_an_insert_met_is_recorded_what_became_of_them(engine, is_changed):
+    """An undo would else delete a row that was there before."""
+    Odd.metadata.create_all(engine)
+    change(engine, lambda c: c.add(Tag(id=1, name="one")), Tag)
+    dialect = {"sqlite": sqlite, "postgresql": postgresql}[engine.dialect.name]
+    statement = dialect.insert(Tag).values([{"id": 1, "name": "one"}, {"id": 7, "name": "two"}])
+    if is_changed:
+        statement = statement.on_conflict_do_update(index_elements=["id"], set_={"name": "ONE"})
+    else:
+        statement = statement.on_conflict_do_nothing()
+    change(engine, lambda c: c.session.execute(statement), Tag)
+    met = [("update", "tag", [1], {"name": "one"}, {"name": "ONE"})] if is_changed else []
+    made = ("insert", "tag", [7], None, {"id": 7, "name": "two"})
+    assert recorded(engine) == [*met, made]
 
 
 def test_many_rows_are_put_aside_in_a_file(engine, monkeypatch):
