@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import flask
@@ -25,9 +26,10 @@ from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, Templat
 from sqlalchemy import orm
 from sqlalchemy.ext.mutable import MutableList
 
-from admin_app import pages
+from admin_app import grants, pages
 from admin_app.database import Base
 from admin_app.errors import ConfigurationError, WriteRefused
+from admin_app.grants import ADMINISTRATORS, ANY, Grant, GrantRecord, RoleGrants
 from admin_app.policy import Principal
 
 BLUEPRINT = "admin_accounts"
@@ -43,6 +45,9 @@ class Host(Protocol):
     @property
     def session(self) -> orm.scoped_session[Any]:
         """The session of the admin's own tables."""
+
+    def has_table(self, model: type[Base]) -> bool:
+        """Whether the database has the table of one of the admin's own models."""
 
 
 class SignIn(Protocol):
@@ -83,6 +88,12 @@ def _moments() -> list[sa.Column[Any]]:
     ]
 
 
+class _Texts(AsaList):
+    """Flask-Security's list of texts, which leaves open whether a statement with it is cached."""
+
+    cache_ok = True
+
+
 user_roles = sa.Table(
     "admin_user_role",
     Base.metadata,
@@ -92,7 +103,7 @@ user_roles = sa.Table(
 
 
 class Role(Base, RoleMixin):
-    """A named set of permissions."""
+    """A named set of grants (see `grants`); the permissions of Flask-Security are not asked."""
 
     __table__ = sa.Table(
         "admin_role",
@@ -100,7 +111,7 @@ class Role(Base, RoleMixin):
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("name", sa.String(80), nullable=False),
         sa.Column("description", sa.String(255)),
-        sa.Column("permissions", MutableList.as_mutable(AsaList())),
+        sa.Column("permissions", MutableList.as_mutable(_Texts())),
         *_moments(),
         sa.UniqueConstraint("name"),
     )
@@ -129,7 +140,7 @@ class User(Base, UserMixin):
         sa.Column("tf_primary_method", sa.String(64)),
         sa.Column("tf_totp_secret", sa.String(255)),
         sa.Column("tf_phone_number", sa.String(128)),
-        sa.Column("mf_recovery_codes", MutableList.as_mutable(AsaList())),
+        sa.Column("mf_recovery_codes", MutableList.as_mutable(_Texts())),
         sa.Column("us_totp_secrets", sa.Text),
         sa.Column("us_phone_number", sa.String(128)),
         *_moments(),
@@ -139,10 +150,59 @@ class User(Base, UserMixin):
         sa.UniqueConstraint("fs_webauthn_user_handle"),
         sa.UniqueConstraint("us_phone_number"),
     )
-    __mapper_args__ = {"properties": {"roles": orm.relationship(Role, secondary=user_roles)}}
+    __mapper_args__ = {
+        "properties": {
+            "roles": orm.relationship(
+                Role, secondary=user_roles, backref=orm.backref("users", order_by="User.email")
+            )
+        }
+    }
 
     def __str__(self) -> str:
         return self.email
+
+
+# Flask-Security's mixins say that their attributes are plain values.
+_Role: Any = Role
+_User: Any = User
+
+
+class AccountGrants(RoleGrants):
+    """The grants of an account, which reach no account and no role that may do more than itself.
+
+    Whoever could change such a one could give himself what he was not given.
+    """
+
+    def __init__(self, session: orm.scoped_session[Any], *args: Any) -> None:
+        super().__init__(*args)
+        self._session = session
+        self._beyond: list[str] | None = None
+
+    def rows(self, action: str, model: type[Any]) -> sa.ColumnElement[bool] | None:
+        found = super().rows(action, model)
+        if model not in (User, Role) or action in _READING or self.may("administer", None):
+            return found
+        beyond = _Role.name.in_(self.beyond())
+        within = sa.not_(_User.roles.any(beyond) if model is User else beyond)
+        return within if found is None else sa.and_(found, within)
+
+    def beyond(self) -> list[str]:
+        """The names of the roles that allow more than these grants do."""
+        if self._beyond is None:
+            every = grants.of_all(self._session)
+            self._beyond = [n for n, held in every.items() if grants.covers(self.grants, held)]
+        return self._beyond
+
+
+_READING = {"view", "export", "history"}
+
+_is_everything = sa.and_(
+    GrantRecord.model == ANY,
+    GrantRecord.action == ANY,
+    GrantRecord.is_denied.is_(False),
+    GrantRecord.columns.is_(None),
+    GrantRecord.rule.is_(None),
+)
 
 
 class Accounts:
@@ -164,6 +224,7 @@ class Accounts:
                 "object that meets admin_app.accounts.SignIn."
             )
         self._session = admin.session
+        self._has_table = admin.has_table
         prefix = (admin.url or "").rstrip("/")
         for name, value in _settings(prefix).items():
             app.config.setdefault(name, value)
@@ -193,7 +254,7 @@ class Accounts:
             user = flask_login.current_user
             if not user.is_authenticated:
                 return None
-            return Principal(id=str(user.id), label=user.email, is_staff=bool(user.active))
+            return self.principal_of(user)
         except sa.exc.DBAPIError:
             # The cookie is older than this database, which has no tables for accounts yet.
             self._session.rollback()
@@ -206,7 +267,23 @@ class Accounts:
         user = self._session.get(User, int(id)) if id.isdecimal() else None
         if user is None:
             return None
-        return Principal(id=str(user.id), label=user.email, is_staff=bool(user.active))
+        return self.principal_of(user)
+
+    def principal_of(self, user: User) -> Principal:
+        """``user`` as the policy knows him."""
+        is_staff = bool(user.active)
+        return Principal(str(user.id), user.email, is_staff, grants=self.grants_of(user))
+
+    def grants_of(self, user: User) -> AccountGrants:
+        """What the roles of ``user`` allow him; nothing where the database has no grants yet."""
+        found = grants.of_user(self._session, user.id) if self.has_grants() else []
+        values = {"me.id": str(user.id), "me.email": user.email}
+        dialect = self._session.get_bind(sa.inspect(User)).dialect.name
+        return AccountGrants(self._session, found, values, dialect)
+
+    def has_grants(self) -> bool:
+        """Whether the database has the table of grants."""
+        return self._has_table(GrantRecord)
 
     def sign_in_url(self, next_url: str) -> str | None:
         return flask.url_for(f"{BLUEPRINT}.login", next=next_url)
@@ -214,30 +291,138 @@ class Accounts:
     def sign_out_url(self) -> str | None:
         return flask.url_for(f"{BLUEPRINT}.logout")
 
-    def create_user(self, email: str, password: str) -> User:
-        """A new account, committed.
+    def create_user(self, email: str, password: str, roles: Sequence[str] | None = None) -> User:
+        """A new account with the ``roles`` of these names, committed.
 
-        Raises `WriteRefused` for an address or password that will not do, or an address in use.
+        Without ``roles`` the first account may do everything, every later one nothing yet. Raises
+        `WriteRefused` for an address or password that will not do, an address in use or a role
+        that there is not.
         """
         address = _valid_email(email)
         if self.find_user(address) is not None:
             raise WriteRefused(f"There is an account for {address} already.")
         user = self.datastore.create_user(email=address, password=_hashed(password))
+        if roles is None and not self.is_administered():
+            user.roles.append(self._administrators())
+        user.roles += [self.role(name) for name in roles or ()]
         self._session.commit()
         assert isinstance(user, User)
         return user
 
     def set_password(self, user: User, password: str) -> None:
         """Give ``user`` another password and end all of his sessions; committed."""
-        user.password = _hashed(password)
-        self.datastore.set_uniquifier(user)
+        self.prepare(user, password)
         self._session.commit()
+
+    def prepare(self, user: User, password: str) -> None:
+        """Give ``user`` a password and end all of his sessions, for a commit that is to come.
+
+        Raises `WriteRefused` for a password that will not do.
+        """
+        user.password = _hashed(password)
+        user.fs_uniquifier = uuid.uuid4().hex
 
     def find_user(self, email: str) -> User | None:
         """The account of this address, whatever its case."""
         wanted = sa.select(User).where(sa.func.lower(User.email) == email.strip().lower())
         user: User | None = self._session.scalar(wanted)
         return user
+
+    def give(self, user: User, name: str) -> None:
+        """Let ``user`` have the role of this name; committed. WriteRefused where there is none."""
+        role = self.role(name)
+        if role not in user.roles:
+            user.roles.append(role)
+        self._session.commit()
+
+    def take(self, user: User, name: str) -> None:
+        """Let ``user`` have the role of this name no more; committed.
+
+        WriteRefused where there is no such role, or nobody would be left who may do everything.
+        """
+        role = self.role(name)
+        if role in user.roles:
+            user.roles.remove(role)
+        self._session.flush()
+        if name in self.administering() and not self.is_administered():
+            self._session.rollback()
+            raise WriteRefused("Somebody must be left who may sign in and do everything.")
+        self._session.commit()
+
+    def allow(self, name: str, wanted: Sequence[Grant]) -> None:
+        """Add ``wanted`` to what the role of this name allows, made where needed; committed."""
+        role = self._session.scalar(sa.select(_Role).where(_Role.name == name))
+        if role is None:
+            role = Role(name=name)
+            self._session.add(role)
+            self._session.flush()
+        held = {grants.bare(g) for g in grants.of_role(self._session, role.id)}
+        self._session.add_all(grants.record_of(g, role.id) for g in wanted if g not in held)
+        self._session.commit()
+
+    def overview(self) -> list[tuple[Role, list[str], list[str]]]:
+        """Each role, what it allows in words, and the addresses of the accounts that have it."""
+        held = grants.of_all(self._session)
+        roles = self._session.scalars(sa.select(_Role).order_by(_Role.name))
+        return [
+            (r, [str(g) for g in held.get(r.name, ())], [u.email for u in r.users]) for r in roles
+        ]
+
+    def role(self, name: str) -> Role:
+        """The role of this name; WriteRefused where there is none, with those that there are."""
+        found: Role | None = self._session.scalar(sa.select(_Role).where(_Role.name == name))
+        if found is None:
+            others = ", ".join(self._session.scalars(sa.select(_Role.name).order_by(_Role.name)))
+            raise WriteRefused(
+                f"There is no role {name!r}. {f'There are: {others}.' if others else ''}"
+            )
+        return found
+
+    def appoint_all(self) -> int:
+        """Let all accounts go on doing everything, as before there were grants; their number.
+
+        Does nothing once there is a grant.
+        """
+        users = self._session.scalars(sa.select(User)).all()
+        if not users or self._session.scalar(sa.select(GrantRecord).limit(1)) is not None:
+            return 0
+        role = self._administrators()
+        for user in users:
+            if role not in user.roles:
+                user.roles.append(role)
+        self._session.commit()
+        return len(users)
+
+    def administering(self) -> set[str]:
+        """The names of the roles that may do everything."""
+        held = sa.select(GrantRecord.role_id).where(_is_everything)
+        return set(self._session.scalars(sa.select(_Role.name).where(_Role.id.in_(held))))
+
+    def is_administered(self, without: int | None = None) -> bool:
+        """Whether somebody may sign in and do everything, but the account ``without``."""
+        found = (
+            sa.select(_User.id)
+            .join(user_roles, user_roles.c.user_id == _User.id)
+            .join(GrantRecord, GrantRecord.role_id == user_roles.c.role_id)
+            .where(_is_everything, _User.active)
+        )
+        if without is not None:
+            found = found.where(_User.id != without)
+        return self._session.scalar(found.limit(1)) is not None
+
+    def _administrators(self) -> Role:
+        """The role that may do everything, made where it is missing."""
+        held = sa.select(GrantRecord.role_id).where(_is_everything)
+        found: Role | None = self._session.scalar(sa.select(_Role).where(_Role.id.in_(held)))
+        if found is not None:
+            return found
+        found = self._session.scalar(sa.select(_Role).where(_Role.name == ADMINISTRATORS))
+        if found is None:
+            found = Role(name=ADMINISTRATORS, description="May do everything.")
+            self._session.add(found)
+            self._session.flush()
+        self._session.add(GrantRecord(role_id=found.id, model=ANY, action=ANY))
+        return found
 
     def _missing_tables(self) -> bool:
         return not sa.inspect(self._session.connection()).has_table(User.__table__.name)

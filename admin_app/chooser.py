@@ -65,14 +65,17 @@ def readable(view: Any) -> list[tuple[str, str]]:
     return [
         (name, str(label))
         for name, label in view._list_columns
-        if _may_read(reach, view._path(name))
+        if may_read(reach, view._path(name))
     ]
 
 
-def _may_read(reach: Any, path: Path) -> bool:
+def may_read(reach: Any, path: Path) -> bool:
+    """Whether the visitor may see what ``path`` holds, and all on the way there."""
     steps = [(r.parent, r.key) for r in path.relationships]
     # A secret is shown as dots where the view names it.
     last = [] if inspection.is_secret(path.key) else [(path.mapper, path.key)]
+    if path.relationship is not None and not reach.may_read(path.relationship.mapper):
+        return False
     return all(reach.may_read(mapper, key) for mapper, key in [*steps, *last])
 
 
@@ -137,7 +140,7 @@ def exported(view: Any, offers: Offers, state: ListState) -> list[Shown]:
         Shown(view._name(n), str(label), view._path(view._name(n)))
         for n, label in view._export_columns
     ]
-    return [column for column in named if _may_read(reach, column.path)]
+    return [column for column in named if may_read(reach, column.path)]
 
 
 def _kept_columns(offers: Offers) -> tuple[Chosen, ...]:

@@ -12,11 +12,12 @@ import sqlalchemy as sa
 from flask import current_app
 from flask.cli import AppGroup
 
-from admin_app import checks, jobs
+from admin_app import checks, grants, jobs
 from admin_app.accounts import Accounts, random_password
 from admin_app.changes import audit, chain
 from admin_app.database import Base
 from admin_app.errors import WriteRefused
+from admin_app.grants import Grant, GrantRecord
 
 DEMO_EMAIL = "demo@example.com"
 
@@ -31,12 +32,81 @@ _password = click.option(
 @admin_cli.command("create-user")
 @click.argument("email")
 @_password
-def create_user(email: str, password: str | None) -> None:
-    """Make an account for EMAIL."""
+@click.option("--role", "roles", multiple=True, metavar="ROLE", help="Can be given several times.")
+def create_user(email: str, password: str | None, roles: tuple[str, ...]) -> None:
+    """Make an account for EMAIL; the first one may do everything unless it is given a role."""
     accounts = _accounts()
     with _told():
-        accounts.create_user(email, password or _ask())
-    click.echo(f"{email} can sign in now.")
+        user = accounts.create_user(email, password or _ask(), roles or None)
+        names = ", ".join(role.name for role in user.roles)
+    click.echo(f"{email} can sign in now{f' as {names}' if names else ''}.")
+    if not names:
+        click.echo(f"It may do nothing yet: flask admin grant {email} ROLE")
+
+
+@admin_cli.command("grant")
+@click.argument("email")
+@click.argument("role")
+def grant(email: str, role: str) -> None:
+    """Give the account of EMAIL the role ROLE."""
+    _change_roles(email, role, is_given=True)
+    click.echo(f"{email} has the role {role} from its next request on.")
+
+
+@admin_cli.command("revoke")
+@click.argument("email")
+@click.argument("role")
+def revoke(email: str, role: str) -> None:
+    """Take the role ROLE from the account of EMAIL."""
+    _change_roles(email, role, is_given=False)
+    click.echo(f"{email} has the role {role} no more from its next request on.")
+
+
+def _change_roles(email: str, role: str, *, is_given: bool) -> None:
+    accounts = _accounts()
+    with _told():
+        user = accounts.find_user(email)
+        if user is None:
+            raise click.ClickException(f"There is no account for {email}.")
+        accounts.give(user, role) if is_given else accounts.take(user, role)
+
+
+@admin_cli.command("roles")
+def roles() -> None:
+    """List the roles, what each allows, and who has it."""
+    accounts = _accounts()
+    with _told():
+        for role, allowed, emails in accounts.overview():
+            click.echo(f"{role.name}  {', '.join(emails) or 'nobody'}")
+            for said in allowed or ["allows nothing yet"]:
+                click.echo(f"  {said}")
+
+
+@admin_cli.command("allow")
+@click.argument("role")
+@click.argument("model")
+@click.argument("actions", nargs=-1, required=True)
+@click.option("--where", "rule", default="", metavar="FILTERS", help="As in a list's address.")
+@click.option("--columns", default="", help="Attributes, with commas between.")
+@click.option("--deny", is_flag=True, help="Forbid it instead, whatever other roles allow.")
+def allow(
+    role: str, model: str, actions: tuple[str, ...], rule: str, columns: str, deny: bool
+) -> None:
+    """Let ROLE do ACTIONS (view, add, change, delete, …, or *) to the table MODEL (or *).
+
+    The role is made where there is none of that name.
+    """
+    admin = current_app.extensions["admin_app"]
+    known = {grants.name_of(view.model): view for view in admin.every_view()}
+    if model != grants.ANY and model not in known:
+        raise click.ClickException(f"There is no model {model}: {', '.join(sorted(known))}.")
+    names = tuple(filter(None, columns.split(",")))
+    accounts = _accounts()
+    with _told():
+        if rule and model in known:
+            grants.criterion(rule, known[model].model, {"me.id": "0", "me.email": "nobody"})
+        accounts.allow(role, [Grant(a, model, names, deny, rule) for a in actions])
+    click.echo(f"{role} may {'not ' if deny else ''}{', '.join(actions)} {model}.")
 
 
 @admin_cli.command("set-password")
@@ -63,7 +133,10 @@ def init_db() -> None:
     with _told():
         present = set(sa.inspect(bind).get_table_names())
         Base.metadata.create_all(bind)
-    made = sorted(set(Base.metadata.tables) - present)
+        made = sorted(set(Base.metadata.tables) - present)
+        sign_in = current_app.extensions["admin_app"].sign_in
+        if GrantRecord.__tablename__ in made and isinstance(sign_in, Accounts):
+            sign_in.appoint_all()
     click.echo(f"Made {', '.join(made)}." if made else "All tables are there already.")
 
 
@@ -180,7 +253,7 @@ def _told() -> Iterator[None]:
     except WriteRefused as refusal:
         raise click.ClickException(refusal.sentence) from None
     except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
-        if "admin_user" in str(error.orig):
+        if any(name in str(error.orig) for name in ("admin_user", "admin_role", "admin_grant")):
             raise click.ClickException(
                 "The tables for accounts are missing. Run “flask db upgrade” or "
                 "“flask admin init-db” first."

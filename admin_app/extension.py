@@ -26,6 +26,7 @@ from sqlalchemy import orm
 from werkzeug.utils import redirect
 
 from admin_app import _flask_admin, accounts, database, inspection, jobs, navigation, pages, palette
+from admin_app.access import RoleView, UserView
 from admin_app.accounts import SignIn
 from admin_app.actions import action
 from admin_app.changes import (
@@ -62,7 +63,7 @@ class AdminIndexView(FlaskAdminIndexView):
         admin = self.admin
         answer = admin.enter() if isinstance(admin, Admin) else None
         if answer is None:
-            raise Forbidden("You are signed in, but this admin is not open to you.")
+            raise Forbidden(_closed(admin))
         return answer
 
     @expose()
@@ -109,6 +110,7 @@ class Admin(FlaskAdmin):
         self.sign_in: SignIn = SIGN_INS[sign_in]() if isinstance(sign_in, str) else sign_in
         self.views_by_model: dict[type[Any], ModelView] = {}
         self.actions = list(actions)
+        self._own_views: dict[type[Any], ModelView] = {}
         self._own_tables: set[type[database.Base]] = set()
         self.history: HistoryView | None = None
         self._is_chained = history == "chained"
@@ -122,6 +124,8 @@ class Admin(FlaskAdmin):
             csp_nonce_generator=pages.csp_nonce,
             **kwargs,
         )
+        if isinstance(self.sign_in, accounts.Accounts) and self.db is not None:
+            self._add_access()
         if history and self.db is not None:
             self._add_history()
 
@@ -151,6 +155,31 @@ class Admin(FlaskAdmin):
                 "accounts, pass sign_in=FlaskLogin(…) or another sign-in."
             )
         end_with_request(app, self.db)
+
+    def _add_access(self) -> None:
+        """Give accounts and roles their pages; they are not among those of the host's classes."""
+        users = UserView(
+            accounts.User, self.db, "Accounts", endpoint=f"{self.endpoint}_users", url="accounts"
+        )
+        roles = RoleView(
+            accounts.Role, self.db, "Roles", endpoint=f"{self.endpoint}_roles", url="roles"
+        )
+        users.singular, roles.singular = "Account", "Role"
+        for view in (users, roles):
+            self._own_views[view.model] = view
+            super().add_view(view)
+
+    def own_view(self, model: type[Any]) -> ModelView:
+        """The view of one of the admin's own classes; KeyError when it has none."""
+        return self._own_views[model]
+
+    def recorded_views(self) -> list[ModelView]:
+        """The views of all classes whose changes the history tells."""
+        return [*self.views_by_model.values(), *self._own_views.values()]
+
+    def every_view(self) -> list[ModelView]:
+        """The views of all classes, the host's and the admin's own."""
+        return [*self.recorded_views(), *([self.history] if self.history else [])]
 
     def _add_history(self) -> None:
         """Give the history its pages; they are not among those of the host's own classes."""
@@ -296,6 +325,7 @@ class Admin(FlaskAdmin):
         """The view of a mapper's class, or of the nearest class that it inherits from."""
         for ancestor in mapper.iterate_to_root():
             view = self.views_by_model.get(ancestor.class_)
+            view = view or self._own_views.get(ancestor.class_)
             if view is not None:
                 return view
         return None
@@ -384,9 +414,7 @@ class Admin(FlaskAdmin):
             return None
         answer = self.enter()
         if answer is None and not self.policy.may(self.principal(), "view"):
-            answer = pages.error_response(
-                Forbidden("You are signed in, but this admin is not open to you.")
-            )
+            answer = pages.error_response(Forbidden(_closed(self)))
         return answer
 
     def search_url(self) -> str:
@@ -405,6 +433,23 @@ class Admin(FlaskAdmin):
                 theme=pages.theme(),
             )
         return navigation.site(self, _flask_admin.current_view())
+
+
+def _closed(admin: Any) -> str:
+    """Why somebody who is signed in may do nothing here, and what helps."""
+    principal, sign_in = admin.principal(), getattr(admin, "sign_in", None)
+    if isinstance(sign_in, accounts.Accounts) and principal is not None and principal.is_staff:
+        if not sign_in.has_grants():
+            return (
+                "This database has no table of what roles allow, so nobody may do anything yet. "
+                "Run “flask db upgrade”, or “flask admin init-db” where the schema is not managed "
+                "by it."
+            )
+        return (
+            "You are signed in, but no role lets you do anything here yet. Ask whoever looks after "
+            "the accounts."
+        )
+    return "You are signed in, but this admin is not open to you."
 
 
 def mapped_classes(source: Any) -> list[type[Any]]:

@@ -22,6 +22,7 @@ from admin_app import changed_rows, changes, database, inspection, pages, row_hi
 from admin_app import contexts as c
 from admin_app.changes import images, undoing, versions
 from admin_app.changes.audit import ChangeSetRecord, RowChangeRecord
+from admin_app.changes.capture import TOLD
 from admin_app.changes.undoing import Step
 from admin_app.errors import Forbidden, WriteRefused
 from admin_app.navigation import breadcrumbs
@@ -100,7 +101,11 @@ class HistoryView(ModelView):
         Of a model of which he sees some rows only, those that he made himself.
         """
         views = self.views_by_table()
-        seen = {name: v for name, v in views.items() if v.is_accessible() and v.may("view")}
+        seen = {
+            name: v
+            for name, v in views.items()
+            if v.is_accessible() and v.may("view") and v.may("history")
+        }
         whole = [name for name, view in seen.items() if not view.is_narrowed]
         if len(whole) == len(views):
             return None
@@ -132,7 +137,7 @@ class HistoryView(ModelView):
 
     def views_by_table(self) -> dict[str, Any]:
         """The view of each table that a mapped class of the site has."""
-        return changed_rows.views_by_table(self.admin.views_by_model.values())
+        return changed_rows.views_by_table(self.admin.recorded_views())
 
     def _noun(self, table_name: str | None) -> str | None:
         view = self.views_by_table().get(table_name or "")
@@ -140,11 +145,11 @@ class HistoryView(ModelView):
 
     def tables(self) -> dict[str, sa.Table]:
         """Every table of the metadata that the site's classes are mapped in."""
-        return changed_rows.tables_of(self.admin.views_by_model.values())
+        return changed_rows.tables_of(self.admin.recorded_views())
 
     def counters(self) -> dict[sa.Table, versions.Counter]:
         """The columns of `tables` that count the changes of a row (``version_id_col``)."""
-        return versions.counters(view.mapper for view in self.admin.views_by_model.values())
+        return versions.counters(view.mapper for view in self.admin.recorded_views())
 
     @expose("/details/")
     def details_view(self) -> ResponseReturnValue:
@@ -220,10 +225,15 @@ class HistoryView(ModelView):
         views = self.views_by_table()
         for name, kind in sorted({(r.table_name, r.kind) for r in rows}):
             view = views.get(name)
-            if view is not None and not (view.is_accessible() and view.allows(_RIGHTS[kind])):
+            if view is None and name in TOLD and not self._administers():
+                raise Forbidden("Only who may do everything can undo what roles were given.")
+            if view is None:
+                continue
+            if not (view.is_accessible() and view.allows(_RIGHTS[kind])):
                 raise Forbidden(
                     f"You may not undo this: it would {_RIGHTS[kind]} rows of {view.name}."
                 )
+            view.require("undo")
         for view in {v for v in views.values() if v.is_narrowed}:
             own = [r for r in rows if views.get(r.table_name) is view]
             is_told = len(self._in_reach(record, own)) == len(own)
@@ -231,6 +241,9 @@ class HistoryView(ModelView):
                 raise Forbidden(
                     f"You may not undo this: it concerns {view.name} out of your reach."
                 )
+
+    def _administers(self) -> bool:
+        return bool(self.admin.policy.may(self.principal(), "administer"))
 
     def _undo(self, record: ChangeSetRecord, steps: Sequence[Step]) -> ResponseReturnValue:
         chosen = {int(t) for t in request.form.getlist("overwrite") if t.isascii() and t.isdigit()}

@@ -189,8 +189,44 @@ def prepare(view: Any, form: Any, model: Any) -> None:
             is_kept = _key(form, field) in named or _is_hidden(field) or _is_inline(field)
             if not is_kept:
                 del form[name]
+    readonly += [key for key in _withheld(view, form, model) if key not in readonly]
     _show(view, form, model, readonly)
     choose_widgets(view, form)
+
+
+def _withheld(view: Any, form: Any, model: Any) -> list[str]:
+    """Take from ``form`` what the visitor may not see; the names of what he may see but not write.
+
+    A new row has nothing to show where he may not write.
+    """
+    what = "add" if model is None else "change"
+    reach, shown = view.reach(), []
+    known = {*inspection.columns(view.mapper), *inspection.relationships(view.mapper)}
+    for name, field in list(form._fields.items()):
+        key = _key(form, field)
+        if key not in known or isinstance(field, widgets.ShownField):
+            continue
+        parts = (key, *_keys_behind(view.mapper, key))
+        is_seen = all(
+            inspection.is_secret(one) or reach.may_read(view.mapper, one) for one in parts
+        )
+        if is_seen and all(view.may(what, one) for one in parts):
+            continue
+        if not is_seen or model is None or inspection.is_secret(key):
+            del form[name]
+        else:
+            shown.append(key)
+    return shown
+
+
+def _keys_behind(mapper: orm.Mapper[Any], key: str) -> list[str]:
+    """The column attributes that are written by writing the relationship ``key``."""
+    relationship = inspection.relationships(mapper).get(key)
+    if relationship is None or not inspection.is_to_one(relationship):
+        return []
+    found = (inspection.key_of(mapper, column) for column in relationship.local_columns)
+    keys = set(inspection.identity_keys(mapper))
+    return [one for one in found if one is not None and one not in keys]
 
 
 def choose_widgets(view: Any, form: Any) -> None:
@@ -319,7 +355,8 @@ def _shown(view: Any, path: Path, row: ListedRow) -> Markup:
         renderer: rendering.Renderer = view._renderer(path, is_list=False)
         return rendering.late(lambda: renderer(row)) if is_formatted else renderer(row)
     session = view.get_session()
-    found = listing.members(session, row.instance, relationship.key, SHOWN_MEMBERS + 1)
+    reach = view.reach()
+    found = listing.members(session, row.instance, relationship.key, SHOWN_MEMBERS + 1, reach=reach)
     label, url_of = inspection.label(relationship.mapper), view.links(relationship.mapper)
     names = [_link(label.of(one), url_of(one)) for one in found[:SHOWN_MEMBERS]]
     more = " …" if len(found) > SHOWN_MEMBERS else ""

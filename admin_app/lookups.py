@@ -122,8 +122,9 @@ class RowLookup:
         return self.listing().having(self.view.get_session(), key, value)
 
     def members(self, instance: Any, key: str, limit: int, far_key: str | None = None) -> list[Any]:
-        """At most ``limit`` members of the collection ``key``, with their ``far_key`` loaded."""
-        return listings.members(self.view.get_session(), instance, key, limit, far_key)
+        """At most ``limit`` members of the collection ``key`` in reach, with their ``far_key``."""
+        session, reach = self.view.get_session(), self.view.reach()
+        return listings.members(session, instance, key, limit, far_key, reach)
 
 
 class LookupRoutes:

@@ -15,6 +15,7 @@ from sqlalchemy import orm
 
 from admin_app import (
     actions,
+    chooser,
     conflicts,
     downloads,
     inspection,
@@ -155,7 +156,9 @@ def _error_sentence(errors: Sequence[Any], form_errors: Sequence[str]) -> str | 
 
 def details_page(view: Any, text: str, model: Any) -> c.DetailsPage:
     """All that one row holds, and the rows that belong to it."""
-    paths = [(view._path(name), label) for name, label in view._details_columns]
+    reach = view.reach()
+    named = [(view._path(name), label) for name, label in view._details_columns]
+    paths = [(path, label) for path, label in named if chooser.may_read(reach, path)]
     identity = sa.inspect(model).identity or ()
     found = view.get_listing(paths=[p for p, _ in paths]).row(view.get_session(), identity)
     row = found or ListedRow(model, {})
@@ -175,7 +178,10 @@ def details_page(view: Any, text: str, model: Any) -> c.DetailsPage:
         related=[
             _related(view, row.instance, relationship)
             for key, relationship in inspection.relationships(view.mapper).items()
-            if key not in shown and not key.startswith("_")
+            if key not in shown
+            and not key.startswith("_")
+            and reach.may_read(view.mapper, key)
+            and reach.may_read(relationship.mapper)
         ],
         list_url=back,
         edit_url=view.url_for("edit", **place) if view.allows("change") else None,
@@ -193,7 +199,9 @@ def details_page(view: Any, text: str, model: Any) -> c.DetailsPage:
 
 
 def _history_url(view: Any, text: str) -> str | None:
-    return view.admin.history.row_url(view, text) if saving.keeps_history(view) else None
+    if not saving.keeps_history(view) or not view.may("history"):
+        return None
+    return str(view.admin.history.row_url(view, text))
 
 
 def _detail(
@@ -226,7 +234,8 @@ def _file(size: Markup, url: str, head: bytes) -> Markup:
 
 
 def _related(view: Any, instance: Any, relationship: orm.RelationshipProperty[Any]) -> c.Related:
-    found = listing.members(view.get_session(), instance, relationship.key, RELATED_SIZE + 1)
+    session, limit = view.get_session(), RELATED_SIZE + 1
+    found = listing.members(session, instance, relationship.key, limit, reach=view.reach())
     label = inspection.label(relationship.mapper)
     url_of = view.links(relationship.mapper)
     links = [c.Link(label.of(i), url_of(i)) for i in found[:RELATED_SIZE]]

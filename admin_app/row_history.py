@@ -140,8 +140,8 @@ class Row:
         ]
 
     def may(self, what: str) -> bool:
-        """Whether the visitor may ``change`` this row, or ``add`` one that is gone."""
-        if not (self.view.is_accessible() and self.view.allows(what)):
+        """Whether the visitor may ``change`` this row back, or ``add`` one that is gone."""
+        if not (self.view.is_accessible() and self.view.allows(what) and self.view.may("undo")):
             return False
         if what == "add":
             return True
@@ -154,10 +154,11 @@ class Row:
 
 def find(history: Any, endpoint: str | None, text: str) -> Row:
     """The row of the view ``endpoint`` whose key is ``text``; NotFound when it is out of reach."""
-    views = history.admin.views_by_model.values()
+    views = history.admin.recorded_views()
     view = next((v for v in views if v.endpoint == endpoint), None)
     if view is None or not view.may("view") or not view.is_accessible():
         raise NotFound("There is no such page.")
+    view.require("history")
     identity = inspection.identity_text(view.mapper).decode(text)
     instance = view.get_one(text)
     if instance is None and view.is_narrowed:

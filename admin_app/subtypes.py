@@ -160,6 +160,8 @@ VERBS = {
     "export": "export",
     "import": "import",
     "query": "see the queries of",
+    "history": "see the history of",
+    "undo": "undo changes of",
 }
 """What the policy is asked about, as a verb of a sentence."""
 

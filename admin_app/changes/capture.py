@@ -39,6 +39,14 @@ OWN_PREFIX = "admin_"
 RECORDED = "SET LOCAL admin.recorded = 'on'"
 """Said in a transaction of which the history is written here, to the triggers of `triggers`."""
 
+TOLD = {"admin_user", "admin_role", "admin_user_role", "admin_grant"}
+"""Those of our own tables whose changes are told in the history: who may enter, and do what."""
+
+
+def is_unrecorded(name: str) -> bool:
+    """Whether a table of this name is for our own bookkeeping, of which nobody is told."""
+    return name.startswith(OWN_PREFIX) and name not in TOLD
+
 IN_MEMORY = 10_000
 """Rows of one transaction whose old values are held in memory."""
 
@@ -618,7 +626,7 @@ def _alike(
 
 
 def _is_own(table: sa.Table) -> bool:
-    return table.name.startswith(OWN_PREFIX)
+    return is_unrecorded(table.name)
 
 
 def _target(statement: Any) -> sa.Table | None:

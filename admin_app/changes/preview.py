@@ -30,7 +30,7 @@ from sqlalchemy import event, orm
 
 from admin_app import inspection
 from admin_app.changes import images
-from admin_app.changes.capture import OWN_PREFIX, Recorder, RowChange
+from admin_app.changes.capture import Recorder, RowChange, is_unrecorded
 
 KEPT_DIGESTS = 1_000
 """Rows of a review whose digests go along with it, to tell which are different later."""
@@ -255,7 +255,7 @@ class Review:
         target = getattr(element, "table", None)
         is_known = isinstance(element, sa.sql.dml.UpdateBase)
         if is_known:
-            if getattr(target, "name", "").startswith(OWN_PREFIX):
+            if is_unrecorded(getattr(target, "name", "")):
                 return
         elif not _WRITES.match(statement) or context.execution_options.get("admin_is_own"):
             return

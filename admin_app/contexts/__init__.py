@@ -4,6 +4,11 @@ The fields are the contract of whoever overrides a template. URLs are ready to b
 is escaped by the template, and what is Markup has been already.
 """
 
+from admin_app.contexts.access import GrantColumn as GrantColumn
+from admin_app.contexts.access import GrantRow as GrantRow
+from admin_app.contexts.access import GrantsPage as GrantsPage
+from admin_app.contexts.access import ModelGrantsPage as ModelGrantsPage
+from admin_app.contexts.access import WhyPage as WhyPage
 from admin_app.contexts.changes import Activity as Activity
 from admin_app.contexts.changes import ChangedTable as ChangedTable
 from admin_app.contexts.changes import ChangedValue as ChangedValue

@@ -217,7 +217,9 @@ class PickerField(ModelFieldMixin, wtforms.Field):
         members = orm.collections.collection_adapter(getattr(obj, name))
         present = list(members)
         for instance in present:
-            if instance not in self.data:
+            # What was not shown, as it is out of the visitor's reach, is not his to take away.
+            is_shown = instance in self.shown_instances or not state.has_identity
+            if is_shown and instance not in self.data:
                 members.remove_with_event(instance)
         for instance in self.data:
             if instance not in present:

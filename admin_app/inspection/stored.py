@@ -120,7 +120,10 @@ def is_orderable(type_: sa.types.TypeEngine[Any]) -> bool:
     return not isinstance(stored, sa.JSON | sa.types.NullType)
 
 
-_SECRET = re.compile(r"(^|_)(password|passwd|pwd|secret|api_?key|private_?key|totp|token)(_|$|s$)")
+_SECRET = re.compile(
+    r"(^|_)(password|passwd|pwd|secret|api_?key|private_?key|totp|token|uniquifier|recovery_code)"
+    r"(_|$|s$)"
+)
 
 
 def is_secret(key: str) -> bool:

@@ -119,11 +119,17 @@ _STORED = "admin_stored"
 
 
 def members(
-    session: AnySession, instance: Any, key: str, limit: int, far_key: str | None = None
+    session: AnySession,
+    instance: Any,
+    key: str,
+    limit: int,
+    far_key: str | None = None,
+    reach: Reach = EVERYTHING,
 ) -> list[Any]:
     """At most ``limit`` members of the collection ``key`` of ``instance``, by key, with labels.
 
-    ``far_key`` names a to-one relationship of the members that is loaded along with them.
+    Those outside ``reach`` are left out. ``far_key`` names a to-one relationship of the members
+    that is loaded along with them.
     """
     mapper = sa.inspect(instance).mapper
     relationship = inspection.relationships(mapper)[key]
@@ -135,6 +141,7 @@ def members(
     statement = (
         sa.select(target.class_)
         .where(orm.with_parent(instance, getattr(mapper.class_, key)))
+        .where(*within(target.class_, target, reach))
         .options(*label_options(target))
         .options(*([] if far_key is None else _far_options(target, far_key)))
         .order_by(*(getattr(target.class_, k) for k in inspection.identity_keys(target)))
