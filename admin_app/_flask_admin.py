@@ -269,7 +269,7 @@ def new_instance(mapper: orm.Mapper[Any]) -> Any:
     The manager's way still runs SQLAlchemy's init event, so that defaults of dataclass mappings
     and collections are in place.
     """
-    if _takes_no_arguments(mapper.class_):
+    if _takes_no_arguments(mapper):
         return mapper.class_()
     instance = mapper.class_manager.new_instance()
     mapper.class_manager.dispatch.init(orm.attributes.instance_state(instance), [], {})
@@ -277,9 +277,9 @@ def new_instance(mapper: orm.Mapper[Any]) -> Any:
 
 
 @functools.cache
-def _takes_no_arguments(model: type[Any]) -> bool:
+def _takes_no_arguments(mapper: orm.Mapper[Any]) -> bool:
     try:
-        inspect.signature(model).bind()
+        inspect.signature(mapper.class_).bind()
     except (TypeError, ValueError):
         return False
     return True

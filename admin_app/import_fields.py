@@ -6,6 +6,7 @@ same and are refused alike. Related rows are found within the reach of whoever i
 
 from __future__ import annotations
 
+import base64
 import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ import wtforms
 from sqlalchemy import orm
 from werkzeug.datastructures import MultiDict
 
-from admin_app import constraints, inspection, layout
+from admin_app import constraints, inspection, layout, rendering
 from admin_app import listing as listings
 from admin_app.errors import Forbidden, NotFound, WriteRefused
 from admin_app.forms import by_type, fields, pickers
@@ -130,7 +131,8 @@ def _keys(
 ) -> Sequence[tuple[str, ...]]:
     """The unique keys by which rows can be found, the primary key first."""
     found = [inspection.identity_keys(mapper)]
-    found += [rule.keys for rule in constraints.uniques(mapper)]
+    # Constraints come in no order of their own.
+    found += sorted((rule.keys for rule in constraints.uniques(mapper)), key=lambda k: (len(k), k))
 
     def is_filled(key: str) -> bool:
         target = targets.get(covered.get(key, key))
@@ -181,7 +183,20 @@ def _target(view: Any, form: Any, field: Any, key: str) -> Target | None:
     if isinstance(field, fields.CheckboxField):
         read = _checked(form, field, key, _read_flag)
         return Target(key, label, read, _tell_flag, _is_same, **{**common, "is_nullable": False})
+    if isinstance(field, fields.BinaryField):
+        return Target(key, label, _read_base64, _tell_size, _is_same, **common)
     return _of_host(view, form, field, key, label, common)
+
+
+def _read_base64(text: str) -> bytes:
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except ValueError:
+        raise ValueError("This is no binary content, written as base64.") from None
+
+
+def _tell_size(value: Any) -> str:
+    return rendering.size(len(value)).striptags()
 
 
 def _column(
@@ -206,6 +221,7 @@ def _column(
         codec.write,
         codec.is_same,
         is_text=codec.is_text,
+        is_json=codec.is_json,
         **common,
     )
 

@@ -159,7 +159,8 @@ def _class(value: Any) -> type[Any]:
 def _keeps(value: float | decimal.Decimal) -> bool:
     """Whether Excel keeps every digit of a number."""
     if isinstance(value, float):
-        return value - value == 0
+        # As XlsxWriter writes it: the last digit of some is lost, and so is the greatest of all.
+        return value - value == 0 and float(f"{value:.16G}") == value
     if isinstance(value, int):
         return abs(value) < 10**MOST_DIGITS
     if not value.is_finite():

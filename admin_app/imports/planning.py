@@ -14,16 +14,16 @@ import enum
 import hashlib
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy import exc, orm
 
-from admin_app import changes, constraints, formulas, inspection, listing
+from admin_app import changes, constraints, formulas, inspection
 from admin_app.errors import Contended, WriteRefused
-from admin_app.imports.reading import Cell, FileRow, json_text, parts
+from admin_app.imports.reading import Cell, FileRow, Quoted, json_text, parts
 from admin_app.imports.targets import NEEDED, Offer, Settings, Target
 from admin_app.listing import Listing
 
@@ -201,7 +201,9 @@ class Importer:
             if target.is_multiple:
                 return [str(one) for one in cell]
             cell = json_text(cell)
-        is_given = bool(cell)
+        elif target.is_json and isinstance(cell, Quoted):
+            cell = json_text(cell)
+        is_given, cell = bool(cell), str(cell)
         if self.is_marked and cell.startswith("'"):
             cell = formulas.armed(cell)
         if not is_given or (not cell.strip() and not target.is_text):
@@ -309,17 +311,25 @@ class Importer:
         rows, match = self.rows.in_reach("change"), self.settings.match
         model = self.rows.mapper.class_
         attributes = [getattr(model, key) for key in match]
-        filled = [k for k in self._titles if hasattr(model, k)]
         statement = rows.base().where(
             among(attributes, keys), *inspection.own_rows(self.rows.mapper)
         )
-        statement = statement.options(*listing.form_options(self.rows.mapper, filled))
+        statement = statement.options(*self._loaded())
         if self.lock and not inspection.is_union(self.rows.mapper):
             # In the order of the keys, so that two who change the same rows wait in one order.
             statement = statement.order_by(None).order_by(*attributes).with_for_update(of=model)
             statement = statement.execution_options(populate_existing=True)
         found = self.session.scalars(statement).unique()
         return {tuple(getattr(one, key) for key in match): one for one in found}
+
+    def _loaded(self) -> Iterator[Any]:
+        """Loader options for what the file has of the rows that are there."""
+        model, columns = self.rows.mapper.class_, inspection.columns(self.rows.mapper)
+        for _, _, target, _ in self._columns:
+            if target.is_multiple:
+                yield orm.selectinload(getattr(model, target.key))
+            elif target.key in columns and columns[target.key].is_deferred:
+                yield orm.undefer(getattr(model, target.key))
 
     def _met(self, rule: tuple[str, ...], values: tuple[Any, ...], draft: _Draft) -> int | None:
         """The row of the file that had the same ``values`` for what is unique, if one had."""
@@ -439,7 +449,7 @@ class Importer:
             old = None if is_same else getattr(instance, target.key)
         else:
             old = getattr(instance, target.key)
-            is_null = value is None or value is target.blank
+            is_null = value is None or value is target.blank or value is sa.JSON.NULL
             is_same = old is None if is_null else old is not None and target.is_same(value, old)
         if is_same:
             return

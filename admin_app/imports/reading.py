@@ -81,6 +81,12 @@ class Number(str):
     __slots__ = ()
 
 
+class Quoted(str):
+    """A text of JSON, which is another thing than JSON as a text."""
+
+    __slots__ = ()
+
+
 # What it looks like
 
 
@@ -366,7 +372,9 @@ def _json_array(file: IO[str]) -> Iterator[Any]:
 
 
 def _json_cell(value: Any) -> Cell:
-    if value is None or isinstance(value, str):
+    if isinstance(value, str) and not isinstance(value, Number):
+        return Quoted(value)
+    if value is None or isinstance(value, Number):
         return None if value is None else str(value)
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -53,6 +53,7 @@ class Target:
     tell: Callable[[Any], str]
     is_same: Callable[[Any, Any], bool]
     is_text: bool = False
+    is_json: bool = False
     is_needed: bool = False
     is_nullable: bool = True
     is_generated: bool = False

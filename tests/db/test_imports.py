@@ -14,6 +14,7 @@ from sqlalchemy import orm
 
 from admin_app import ModelView, Policy
 from admin_app.imports import kept
+from examples.fleet import models as fleet
 from tests.db.conftest import Site
 
 
@@ -69,9 +70,9 @@ class Item(Base):
 class Import:
     """The way of a file through the pages."""
 
-    def __init__(self, site: Site, controls: Callable[..., Any]) -> None:
+    def __init__(self, site: Site, controls: Callable[..., Any], model: type = Item) -> None:
         self.site, self.client, self.controls = site, site.client, controls
-        self.base = site.url(Item) + "import/"
+        self.base = site.url(model) + "import/"
 
     def send(self, content: str | bytes, name: str = "items.csv") -> Any:
         """Choose a file; where it is accepted, its columns are at `url`."""
@@ -377,3 +378,29 @@ def test_columns_that_name_nothing_and_doubled_targets_are_sentences(make) -> No
     assert "Name can be filled by one column only" in page.text
     page = way.check(**{"column-0": "name", "mode": "update", "match": "drop table"})
     assert "Choose by what rows are found." in page.text
+
+
+@pytest.mark.parametrize(
+    ("model", "type_", "count"),
+    [
+        (fleet.Specimen, "csv", 7),
+        (fleet.Specimen, "jsonl", 7),
+        (fleet.Specimen, "xlsx", 7),
+        (fleet.Order, "csv", 120),
+        (fleet.OrderItem, "xlsx", 360),
+        (fleet.Product, "csv", 38),
+        (fleet.Task, "jsonl", 48),
+        (fleet.Document, "csv", 18),
+    ],
+)
+def test_a_raw_export_of_every_column_changes_nothing_when_it_is_imported(
+    site: Site, controls, tmp_path: Path, monkeypatch, model, type_: str, count: int
+) -> None:
+    monkeypatch.setattr(site.app, "instance_path", str(tmp_path))
+    with site.app.test_request_context():
+        names = [name for name, _ in site.admin.view_for(model).get_details_columns()]
+    columns = ",".join(names)
+    exported = site.client.get(site.url(model) + f"export/{type_}/?values=raw&columns={columns}")
+    way = Import(site, controls, model)
+    way.send(exported.data, f"rows.{type_}")
+    assert way.counts(way.check()) == {"unchanged": str(count)}
