@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_admin.base import expose
 from sqlalchemy import orm
 
-from admin_app import actions, bulk, deleting, selecting
+from admin_app import actions, bulk, bulk_edit, deleting, selecting
 from admin_app.actions import Action, action
 from admin_app.listing import Selection
 
@@ -63,6 +63,8 @@ class ActionRoutes:
         if not self.can_run_actions or name in self.action_disallowed_list:
             return False
         found = self.get_actions().get(name)
+        if found is not None and found.is_own and name == "edit":
+            return bulk_edit.is_offered(self) and self.allows("change")
         if found is not None and found.right:
             return any(self.allows(right) for right in found.right)
         return self.read_only_note is None and self.may(name)
@@ -70,6 +72,12 @@ class ActionRoutes:
     def get_selected(self, selection: Selection, what: str = "view") -> sa.Select[Any]:
         """The rows of ``selection`` to which the visitor may do ``what``, as a SELECT of them."""
         return selection.statement(selecting.listing(self, selection, what))
+
+    @action("edit", "Edit…", right="change", takes="selection", _is_own=True)
+    def action_edit(self, selection: Selection) -> ResponseReturnValue:
+        """Edit fields of the chosen rows together."""
+        self.require("change")
+        return bulk_edit.run(self, selection)
 
     @action("delete", "Delete", "Delete these rows?", right="delete", _is_own=True)
     def action_delete(self, ids: Sequence[str]) -> ResponseReturnValue | None:

@@ -82,6 +82,8 @@ class _Run:
         selection.statement(self.listing)
 
     def answer(self) -> ResponseReturnValue:
+        if self.action.is_own and self.action.takes == "selection":
+            return self._answered(self.action.handler(self.selection))
         if self.action.asks and not self.is_confirmed:
             return self._page(200)
         if self._has_moved():

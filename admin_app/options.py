@@ -37,6 +37,8 @@ class ModelOptions:
     can_set_page_size = True
     can_run_actions = True
     """Whether the list has actions; without them its rows cannot be ticked."""
+    can_edit_many = True
+    """Whether fields can be edited in many rows at once, by the action "Edit…"."""
     can_save_as_new = True
     """Whether the form of a row offers to save what it holds as a new row."""
     page_size = 50

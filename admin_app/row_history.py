@@ -51,6 +51,7 @@ _SOURCES = {
     "create": "New row",
     "import": "Import",
     "edit": "Form",
+    "bulk_edit": "Edit of many rows",
     "delete": "Delete",
     "cells": "Cells of the list",
     "undo": "Undo",

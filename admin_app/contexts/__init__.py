@@ -9,6 +9,12 @@ from admin_app.contexts.access import GrantRow as GrantRow
 from admin_app.contexts.access import GrantsPage as GrantsPage
 from admin_app.contexts.access import ModelGrantsPage as ModelGrantsPage
 from admin_app.contexts.access import WhyPage as WhyPage
+from admin_app.contexts.bulk import BulkEditPage as BulkEditPage
+from admin_app.contexts.bulk import BulkFailure as BulkFailure
+from admin_app.contexts.bulk import BulkField as BulkField
+from admin_app.contexts.bulk import BulkPart as BulkPart
+from admin_app.contexts.bulk import BulkPreviewPage as BulkPreviewPage
+from admin_app.contexts.bulk import BulkValue as BulkValue
 from admin_app.contexts.changes import Activity as Activity
 from admin_app.contexts.changes import ChangedTable as ChangedTable
 from admin_app.contexts.changes import ChangedValue as ChangedValue
