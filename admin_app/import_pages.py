@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import PurePath
@@ -17,7 +18,16 @@ from flask_admin.base import expose
 from werkzeug.utils import redirect, secure_filename
 
 from admin_app import contexts as c
-from admin_app import formulas, import_work, moments, pages, rendering, saved_views, saving
+from admin_app import (
+    formulas,
+    import_jobs,
+    import_work,
+    moments,
+    pages,
+    rendering,
+    saved_views,
+    saving,
+)
 from admin_app.errors import Forbidden, InvalidRequest, NotFound, WriteRefused
 from admin_app.import_fields import ImportedRows
 from admin_app.imports import kept, reading, records, targets
@@ -356,6 +366,9 @@ def _require_file(upload: Upload) -> None:
 def _check_page(
     view: Any, upload: Upload, notes: Sequence[str] = (), status: int = 200
 ) -> ResponseReturnValue:
+    job = import_jobs.job_of(view, upload)
+    if job is not None:
+        return _job_page(view, upload, job)
     done = upload.kept("done")
     report = import_work.last_trial(upload) if done is None else Report.from_json(done)
     if report is None:
@@ -393,6 +406,46 @@ def _check_page(
     )
     html = view.render("admin/model/import_check.html", page=page)
     return flask.make_response(html, status)
+
+
+_ENDS = {"cancelled": "The import was cancelled", "stopped": "The import has stopped"}
+
+
+def _job_page(view: Any, upload: Upload, job: Any) -> ResponseReturnValue:
+    """How far the job has come that imports the file."""
+    url = view.get_url(".import_check_view", file=upload.token)
+    name = upload.about.filename or "pasted rows"
+    counts: Counter[str] = Counter(job.counts or {})
+    counts["rejected"] = job.failed
+    report = Report(job.total or 0, job.done + job.failed, counts)
+    is_done, is_over = job.state == "done", job.state in ("done", *_ENDS)
+    if is_done:
+        upload.done()
+    told = f"{report.checked:,} of {report.total:,} rows of {name} are done."
+    heading = _heading(view, report, True) if is_done else _ENDS.get(job.state, f"Importing {name}")
+    has_rejected = next(upload.rejected(), None) is not None
+    page = c.ImportCheckPage(
+        title=heading,
+        heading=heading,
+        sentence=f"From {name}." if is_done else told,
+        breadcrumbs=_crumbs(view, ("Import", view.get_url(".import_view")), (name, None)),
+        action_url=url,
+        columns_url=view.get_url(".import_columns_view", file=upload.token),
+        cancel_url=view.get_url(".index_view"),
+        counts=_counts(report),
+        refused=[],
+        changed=[],
+        created=[],
+        created_labels=[],
+        rejected_url=view.get_url(".import_rejected_view", file=upload.token)
+        if has_rejected
+        else None,
+        notes=[job.sentence] if job.sentence else [],
+        is_done=True,
+        again_url=None if is_over else url,
+    )
+    html: ResponseReturnValue = view.render("admin/model/import_check.html", page=page)
+    return html
 
 
 def _heading(view: Any, report: Report, is_done: bool) -> str:
@@ -450,11 +503,16 @@ def _submits(view: Any, report: Report) -> list[tuple[str, str]]:
 
 def _import(view: Any, upload: Upload) -> ResponseReturnValue:
     _require_file(upload)
-    if upload.about.settings is None or import_work.last_trial(upload) is None:
+    told = import_work.last_trial(upload)
+    if upload.about.settings is None or told is None:
         return redirect(view.get_url(".import_columns_view", file=upload.token), 303)
     header = reading.header(upload.path, upload.about.form)
     only_good = request.form.get("rows") == "good"
     url = view.get_url(".import_check_view", file=upload.token)
+
+    if import_jobs.is_long(view, told):
+        import_jobs.start(view, upload, told, only_good)
+        return redirect(url, 303)
 
     def answer(report: Report) -> tuple[str, str]:
         is_whole = not report.counts["rejected"]

@@ -214,14 +214,20 @@ def write(
     is_told = told is not None and report.digests[: len(told.digests)] == told.digests
     if not is_told or (report.counts["rejected"] and not only_good):
         raise Differs(report)
-    note(view, upload, change_set, report)
+    name(upload, change_set)
+    if report.written:
+        note(view, upload, change_set)
     return report, written, rows
 
 
-def note(view: Any, upload: Upload, change_set: changes.ChangeSet, report: Report) -> None:
-    """Keep in the transaction of ``change_set`` that the rows of the file are written."""
+def name(upload: Upload, change_set: changes.ChangeSet) -> None:
+    """Let the history call ``change_set`` by the file."""
     change_set.label = upload.about.filename or "Pasted rows"
-    if is_remembered(view) and report.written:
+
+
+def note(view: Any, upload: Upload, change_set: changes.ChangeSet) -> None:
+    """Keep in the transaction of ``change_set`` that the rows of the file are written."""
+    if is_remembered(view):
         about = upload.about
         who = view.principal()
         label = "" if who is None else who.label

@@ -101,4 +101,6 @@ class ImportCheckPage:
     """Values and words of the buttons that import."""
     notes: list[str] = field(default_factory=list)
     is_done: bool = False
+    again_url: str | None = None
+    """This page, where a job is importing and more will be known."""
     token: str = ""

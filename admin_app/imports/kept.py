@@ -67,6 +67,14 @@ class Upload:
         else:
             _write(place, json.dumps(found))
 
+    def claim(self, name: str) -> bool:
+        """Whether this is the first to ask for ``name``, of several at once too."""
+        try:
+            (self.folder / f"{name}.claimed").touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
+
     def kept(self, name: str) -> Any:
         """What `keep` has kept under ``name``; None where there is nothing."""
         try:

@@ -162,7 +162,8 @@ class Importer:
         filled = set(self._titles)
         self._needed = [t for t in targets.values() if t.is_needed and t.key not in filled]
         self._read_before: dict[tuple[str, str], Any] = {}
-        self._seen: dict[tuple[str, ...], dict[int, int]] = {}
+        self.seen: dict[tuple[str, ...], dict[int, int]] = {}
+        """By rule, in which row of the file a value was that only one row may have."""
         self._finds = settings.mode != "create" and bool(settings.match)
 
     def take(self, rows: Sequence[FileRow]) -> list[Outcome]:
@@ -333,7 +334,7 @@ class Importer:
 
     def _met(self, rule: tuple[str, ...], values: tuple[Any, ...], draft: _Draft) -> int | None:
         """The row of the file that had the same ``values`` for what is unique, if one had."""
-        seen = self._seen.setdefault(rule, {})
+        seen = self.seen.setdefault(rule, {})
         mark = hash(repr(values))
         number = seen.get(mark)
         if number is None and len(seen) < REMEMBERED:

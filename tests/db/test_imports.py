@@ -12,7 +12,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from admin_app import ModelView, Policy
+from admin_app import ModelView, Policy, jobs
+from admin_app.changes import ChangeSetRecord
 from admin_app.imports import kept
 from examples.fleet import models as fleet
 from tests.db.conftest import Site
@@ -378,6 +379,55 @@ def test_columns_that_name_nothing_and_doubled_targets_are_sentences(make) -> No
     assert "Name can be filled by one column only" in page.text
     page = way.check(**{"column-0": "name", "mode": "update", "match": "drop table"})
     assert "Choose by what rows are found." in page.text
+
+
+def _long(count: int) -> str:
+    return "code,name\n" + "".join(f"N{n},{n}\n" for n in range(count))
+
+
+def test_a_long_file_is_imported_by_a_job_in_changes_of_one_kind(make, monkeypatch) -> None:
+    monkeypatch.setattr(jobs, "IS_LONG", 100)
+    way = make(history=True)
+    way.send(_long(1_100) + f"X,{'x' * 21}\nN3,again\n")
+    way.check()
+    page = way.client.get(way.apply("good").location)
+    assert way.counts(page) == {"created": "1,100", "rejected": "2"}
+    assert "1,100 items imported" in page.text
+    assert len(way.items()) == 1_102
+    with way.site.session() as session:
+        sets = session.scalars(sa.select(ChangeSetRecord)).all()
+        assert {(one.source, one.label, one.job_id) for one in sets} == {("import", "items.csv", 1)}
+        assert sum(one.row_count for one in sets) == 1_100
+    rejected = way.client.get(way.check_url.replace("check", "rejected")).text
+    assert "X,xxx" in rejected
+    assert "N3,again,1103,code: Row 5 of this file is about the same one." in rejected
+
+
+def test_a_long_file_of_which_all_rows_are_wanted_is_imported_whole_or_not(make, monkeypatch):
+    monkeypatch.setattr(jobs, "IS_LONG", 100)
+    way = make()
+    way.send(_long(600) + f"X,{'x' * 21}\n")
+    way.check()
+    page = way.client.get(way.apply("all").location)
+    assert "1 row is rejected, so nothing was imported." in page.text
+    assert len(way.items()) == 2
+    way.send(_long(600))
+    way.check()
+    assert "600 items imported" in way.client.get(way.apply("all").location).text
+    assert len(way.items()) == 602
+
+
+def test_a_job_stops_before_rows_that_would_not_do_what_was_shown(make, monkeypatch) -> None:
+    monkeypatch.setattr(jobs, "IS_LONG", 100)
+    way = make()
+    way.send(_long(1_200))
+    way.check()
+    with way.site.session() as session:
+        session.add(Item(code="N700", name="Mine"))
+        session.commit()
+    page = way.client.get(way.apply("good").location)
+    assert "Rows 502 to 1,001 of the file would now do something else" in page.text
+    assert len(way.items()) == 503
 
 
 @pytest.mark.parametrize(
