@@ -8,6 +8,7 @@ everybody in and is for tests. Anything else that meets `SignIn` will do as well
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import secrets
 import uuid
 from collections.abc import Callable, Sequence
@@ -25,12 +26,17 @@ from flask_security.signals import user_authenticated
 from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, TemplateNotFound
 from sqlalchemy import orm
 from sqlalchemy.ext.mutable import MutableList
+from werkzeug.exceptions import TooManyRequests
 
-from admin_app import grants, pages
+from admin_app import grants, pages, throttling
 from admin_app.database import Base
 from admin_app.errors import ConfigurationError, WriteRefused
 from admin_app.grants import ADMINISTRATORS, ANY, Grant, GrantRecord, RoleGrants
 from admin_app.policy import Principal
+from admin_app.throttling import TryRecord
+
+log = logging.getLogger("admin_app.security")
+"""What somebody who watches over the sign-in should know of."""
 
 BLUEPRINT = "admin_accounts"
 
@@ -239,8 +245,10 @@ class Accounts:
         # file and each page of the host, and tokens that would sign in without a session.
         security.principal.identity_loaders.clear()
         security.login_manager.request_loader(lambda request: None)
+        app.before_request(self._brake)
         app.before_request(self._greet)
         user_authenticated.connect(_renew_token, app)
+        user_authenticated.connect(self._forget_tries, app, weak=False)
 
     def identify(self) -> Principal | None:
         """The signed-in user; deactivated ones are strangers from the next request on."""
@@ -427,6 +435,29 @@ class Accounts:
     def _missing_tables(self) -> bool:
         return not sa.inspect(self._session.connection()).has_table(User.__table__.name)
 
+    def _brake(self) -> None:
+        """Before anything is hashed: let nobody try fast what can be guessed."""
+        is_try = request.method == "POST" and request.blueprint == BLUEPRINT
+        if not is_try or request.endpoint == f"{BLUEPRINT}.logout":
+            return
+        if not self._has_table(TryRecord):
+            return
+        limits = [throttling.of_network(request.remote_addr)]
+        name = _typed_name()
+        if name:
+            limits.append(throttling.of_account(name))
+        seconds = throttling.take(self._session, limits)
+        if seconds:
+            log.warning("Too many tries to sign in as %r from %s", name, request.remote_addr)
+            raise TooManyRequests(
+                f"This was tried too often. Try again in {_in_words(seconds)}.", retry_after=seconds
+            )
+
+    def _forget_tries(self, app: flask.Flask, **arguments: Any) -> None:
+        name = _typed_name()
+        if name and self._has_table(TryRecord):
+            throttling.succeeded(self._session, throttling.of_account(name))
+
     def _greet(self) -> ResponseReturnValue | None:
         """Before the sign-in page: drop a foreign ``next``, tell what has to be run first."""
         if request.endpoint != f"{BLUEPRINT}.login":
@@ -585,6 +616,21 @@ def _settings(prefix: str) -> dict[str, Any]:
             "error",
         ),
     }
+
+
+def _typed_name() -> str:
+    """Whom a form of the sign-in is about: who was typed, else who is signed in."""
+    typed = request.form.get("email") or request.form.get("identity")
+    if typed:
+        return typed[:255]
+    return str(flask.session.get("tf_user_id") or flask.session.get("_user_id") or "")
+
+
+def _in_words(seconds: int) -> str:
+    if seconds < 60:
+        return "one second" if seconds == 1 else f"{seconds} seconds"
+    minutes = -(-seconds // 60)
+    return "one minute" if minutes == 1 else f"{minutes} minutes"
 
 
 def _renew_token(app: flask.Flask, **arguments: Any) -> None:

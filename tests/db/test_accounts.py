@@ -72,7 +72,7 @@ def bench(url: str, with_tables: bool = True) -> Bench:
     sign_in = Accounts()
     pages.guard(app, "/admin", lambda: flask.redirect(sign_in.sign_in_url(flask.request.path)))
     sign_in.init_app(
-        app, SimpleNamespace(url="/admin", session=session, has_table=lambda model: True)
+        app, SimpleNamespace(url="/admin", session=session, has_table=lambda model: with_tables)
     )
     app.jinja_env.globals["admin_site"] = lambda: pages.Site("Bench", "/admin/")
     app.add_url_rule("/admin/", "who", lambda: str(sign_in.identify()))
