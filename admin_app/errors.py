@@ -11,6 +11,7 @@ The tree, with the HTTP status that the web layer answers:
     ├── OutOfTime          503  a reading that was stopped by its time budget; what needed it
     │                           mostly says so in its own place
     └── WriteRefused            a write that was rolled back; carries the sentences to show
+        ├── Undecided           the one of which it is not known: its commit got no answer
         └── Contended           a deadlock, or transactions that no order explains
             └── Overtaken       somebody else changed or deleted the same row at the same moment
 
@@ -75,8 +76,15 @@ class WriteRefused(AdminError):
         self.fields: dict[str, list[str]] = dict(fields or {})
 
 
+class Undecided(WriteRefused):
+    """The connection was lost over a commit, and the database does not tell what became of it."""
+
+
 class Contended(WriteRefused):
-    """Two transactions stood in each other's way; done once more, the write may well succeed."""
+    """Two transactions stood in each other's way, or the connection was lost before the commit.
+
+    Nothing was saved; done once more, the write may well succeed.
+    """
 
 
 class Overtaken(Contended):

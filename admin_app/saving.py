@@ -28,7 +28,7 @@ from werkzeug.utils import redirect
 
 from admin_app import changes, constraints, inspection, pages
 from admin_app import contexts as c
-from admin_app.errors import Contended, WriteRefused
+from admin_app.errors import Contended, Undecided, WriteRefused
 from admin_app.listing import Listing
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,13 @@ _OTHERWISE = {"csrf_token", "_review", "_reviewed", "_back"}
 
 
 def new_token() -> str:
-    """A token for a form that is about to be shown."""
+    """A token for a form that is about to be shown.
+
+    The one that was sent, where it is not known whether that was saved: so it is saved once at
+    most when it is sent again.
+    """
+    if "admin_undecided" in g and request.form.get(FORM_FIELD):
+        return request.form[FORM_FIELD]
     return secrets.token_urlsafe(16)
 
 
@@ -311,6 +317,8 @@ def save(
         return False
     except WriteRefused as refusal:
         try_again(refusal)
+        if isinstance(refusal, Undecided):
+            g.admin_undecided, g.admin_status = True, 503
         refuse(form, refusal)
     except Exception as error:
         if not view.handle_view_exception(error):

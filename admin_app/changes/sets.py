@@ -12,12 +12,13 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc, orm
 
 from admin_app import constraints, inspection
-from admin_app.changes import audit, chain, images
+from admin_app.changes import audit, chain, images, outcome
+from admin_app.changes.audit import ChangeSetRecord
 from admin_app.changes.capture import Kind, Recorder
 from admin_app.changes.images import Image, Key
 from admin_app.changes.refusals import explain
 from admin_app.database import Base
-from admin_app.errors import WriteRefused
+from admin_app.errors import Contended, Undecided, WriteRefused
 from admin_app.policy import Principal
 
 AnySession = orm.Session | orm.scoped_session[Any]
@@ -69,6 +70,7 @@ class ChangeSet:
         self.written: list[Any] = []
         """The instances that were added or changed as such, without what a flush did beside."""
         self._mapper: orm.Mapper[Any] | None = None
+        self._token_key: str | None = None
 
     def claim(self, key: str) -> None:
         """Make this the one save of the form with ``key``; AlreadySaved when there is another.
@@ -84,6 +86,7 @@ class ChangeSet:
             if answer is None:
                 raise
             raise AlreadySaved(answer) from None
+        self._token_key = key
         if secrets.randbelow(50) == 0:
             self.session.execute(
                 sa.delete(FormToken)
@@ -210,7 +213,7 @@ class ChangeSet:
         own = _own(self.session)
 
         def begin_anew(session: orm.Session) -> None:
-            recorder, self.recorder = self.recorder, Recorder(own)
+            recorder, self.recorder = self.recorder, Recorder(own, is_kept=True)
             if recorder is not None:
                 recorder.close()
 
@@ -250,6 +253,41 @@ class ChangeSet:
         if number is not None:
             self.id = number
             self.ids.append(number)
+
+    def commit(self) -> None:
+        """Commit; where the connection is lost over that, find out what became of it.
+
+        Raises Contended when nothing was saved, so that it may be done again, and Undecided when
+        the database does not tell.
+        """
+        try:
+            self.session.commit()
+        except exc.DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            self.session.rollback()
+            lost = "The connection to the database was lost while this was being saved."
+            bind = self.session.get_bind(mapper=sa.inspect(ChangeSetRecord))
+            found = outcome.find(bind.engine, self._trace())
+            if found == "not saved":
+                raise Contended(f"{lost} Nothing was saved. Try again.") from error
+            if found == "unknown":
+                raise Undecided(f"{lost} {self._advice()}") from error
+
+    def _trace(self) -> sa.Insert | None:
+        """A row that only this transaction has inserted."""
+        if self.id is not None:
+            return outcome.trace_of(self.id)
+        if self._token_key is None:
+            return None
+        now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+        return sa.insert(FormToken).values(key=self._token_key, created_at=now)
+
+    def _advice(self) -> str:
+        unknown = "Whether it was saved is not known, as the database does not answer."
+        if self._token_key is not None or self.source == "edit":
+            return f"{unknown} The same form can be sent again: it is saved once at most."
+        return f"{unknown} Look at the row, or at the history, before you try again."
 
     def explain(self, error: Exception) -> WriteRefused | None:
         """The refusal that ``error`` means to an operator; None when it is no objection to data."""
@@ -305,7 +343,7 @@ def change_set(
         changes.record()
         if recorder is not None:
             recorder.close()
-        session.commit()
+        changes.commit()
     except Exception as error:
         session.rollback()
         refusal = changes.explain(error)
@@ -335,7 +373,7 @@ def _recorder(session: AnySession, mapper: orm.Mapper[Any] | None) -> Recorder:
         # A change set that an action opens is the one that its commit belongs to.
         recorder, outer.recorder = outer.recorder, None
         return recorder
-    recorder = Recorder(own)
+    recorder = Recorder(own, is_kept=True)
     if mapper is not None:
         recorder.listen_to(own.connection(bind_arguments={"mapper": mapper}))
     return recorder
