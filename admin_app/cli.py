@@ -14,9 +14,9 @@ from flask.cli import AppGroup
 
 from admin_app import checks, grants, jobs
 from admin_app.accounts import Accounts, random_password
-from admin_app.changes import audit, chain
+from admin_app.changes import ChangeSetRecord, audit, chain, triggers
 from admin_app.database import Base
-from admin_app.errors import WriteRefused
+from admin_app.errors import ConfigurationError, WriteRefused
 from admin_app.grants import Grant, GrantRecord
 
 DEMO_EMAIL = "demo@example.com"
@@ -171,6 +171,73 @@ def verify_history() -> None:
     click.echo(f"The history is as it was written. Its last digest is {last}.")
 
 
+@admin_cli.group("audit-triggers")
+def audit_triggers() -> None:
+    """Record what other programs write, by triggers (PostgreSQL only)."""
+
+
+_print = click.option("--sql", is_flag=True, help="Print what would be done, for a migration.")
+
+
+@audit_triggers.command("install")
+@_print
+def install_triggers(sql: bool) -> None:
+    """Make the triggers of every table, in place of those that there are."""
+    admin = current_app.extensions["admin_app"]
+    if admin.chains_history():
+        raise click.ClickException(
+            "A chained history takes in what the admin writes and nothing else: triggers would "
+            "break the chain."
+        )
+    with _told(), _triggers() as (connection, plan):
+        _do(connection, triggers.installation(connection, plan), sql)
+    if not sql:
+        click.echo(f"Triggers record {len(plan.tables):,} tables.")
+    for name, reason in plan.skipped:
+        click.echo(f"{'-- ' if sql else ''}Not recorded: {name} {reason}.")
+
+
+@audit_triggers.command("remove")
+@_print
+def remove_triggers(sql: bool) -> None:
+    """Take every trigger and function away. What they recorded stays."""
+    with _told(), _triggers() as (connection, _):
+        statements = triggers.removal(connection)
+        _do(connection, statements, sql)
+    if not sql:
+        click.echo("The triggers are gone." if statements else "There are no triggers.")
+
+
+@audit_triggers.command("status")
+def status_of_triggers() -> None:
+    """Tell which tables have triggers that fit them; ends with 1 when some have not."""
+    with _told(), _triggers() as (connection, plan):
+        states = triggers.states(connection, plan)
+    for name, state in [*states, *plan.skipped]:
+        click.echo(f"{name}: {state}")
+    if any(state != "installed" for _, state in states):
+        raise SystemExit(1)
+
+
+@contextmanager
+def _triggers() -> Iterator[tuple[sa.Connection, triggers.Plan]]:
+    admin = current_app.extensions["admin_app"]
+    tables: dict[str, sa.Table] = {}
+    for view in admin.views_by_model.values():
+        tables.update(view.mapper.local_table.metadata.tables)
+    with admin.session.get_bind(mapper=ChangeSetRecord.__mapper__).begin() as connection:
+        yield connection, triggers.plan(connection, tables.values())
+
+
+def _do(connection: sa.Connection, statements: list[str], is_printed: bool) -> None:
+    if is_printed:
+        for statement in statements:
+            click.echo(f"{statement};\n")
+        return
+    # Whoever is at work on a table shall not make the site wait behind this.
+    triggers.run(connection, ["SET LOCAL lock_timeout = '5s'", *statements])
+
+
 @admin_cli.command("worker")
 @click.option(
     "--at-once",
@@ -252,6 +319,8 @@ def _told() -> Iterator[None]:
         yield
     except WriteRefused as refusal:
         raise click.ClickException(refusal.sentence) from None
+    except ConfigurationError as error:
+        raise click.ClickException(str(error)) from None
     except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
         if any(name in str(error.orig) for name in ("admin_user", "admin_role", "admin_grant")):
             raise click.ClickException(

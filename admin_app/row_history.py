@@ -57,6 +57,7 @@ _SOURCES = {
     "undo": "Undo",
     "revert": "Revert of a field",
     "restore": "Earlier version",
+    "database": "Another program",
 }
 
 _THEN = Markup("As it was on %s.")

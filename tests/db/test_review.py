@@ -7,7 +7,6 @@ import re
 
 import pytest
 import sqlalchemy as sa
-from markupsafe import Markup
 from sqlalchemy import orm
 
 from admin_app import ModelView, Policy, action, database, review
@@ -135,7 +134,8 @@ def test_the_sql_of_a_review_is_shown_with_its_values(shop):
     data = {"name": "<b>Anne", "password": "s3cret", "photo": (io.BytesIO(b"x" * 2048), "a.png")}
     html = send(shop, **data, _review="1").text.split("<summary>SQL</summary>")[1]
     told = dict(re.findall(r'<dt class="mono">(\w+)</dt><dd class="mono">(.*?)</dd>', html))
-    assert (told["name"], Markup(told["photo"]).striptags()) == ("&lt;b&gt;Anne", "2.0 kB")
+    assert told["name"] == "&lt;b&gt;Anne"
+    assert ">2.0 kB<" in told["photo"]
     assert "••••••" in told["password"]
     assert told["hits"] == "1"
     assert "s3cret" not in html
