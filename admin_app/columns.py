@@ -145,13 +145,6 @@ def sort_of(mapper: orm.Mapper[Any], path: Path) -> Sequence[Path]:
     return [inspection.resolve(mapper, f"{prefix}.{n}" if prefix else n) for n in names]
 
 
-def readable(
-    sorts: Mapping[str, Sequence[Path]], may_read: Callable[[orm.Mapper[Any], str], bool]
-) -> dict[str, Sequence[Path]]:
-    """Those of ``sorts`` that a visitor may order by: an order tells what is in a column."""
-    return {n: ps for n, ps in sorts.items() if all(may_read(p.mapper, p.key) for p in ps)}
-
-
 def is_sortable(path: Path) -> bool:
     """Whether a list can be ordered by ``path``: one value a row, of a type that has an order."""
     if path.is_to_many or not all(map(inspection.is_joinable, path.steps)):
@@ -349,6 +342,39 @@ def _computed(model: type[Any]) -> Iterator[str]:
             is_property = isinstance(attribute, property | functools.cached_property)
             if is_property or display_of(attribute) is not None:
                 yield key
+
+
+class Readable(Mapping[str, Sequence[Path]]):
+    """Those of ``sorts`` that a visitor may order by: an order tells what is in a column.
+
+    ``always`` are there in any case: what a view orders by itself. The policy is asked about a name
+    when somebody asks for it, and once.
+    """
+
+    def __init__(
+        self,
+        sorts: Mapping[str, Sequence[Path]],
+        may_read: Callable[[orm.Mapper[Any], str], bool],
+        always: Mapping[str, Sequence[Path]],
+    ) -> None:
+        self._sorts, self._may_read, self._always = sorts, may_read, always
+        self._known: dict[str, Sequence[Path] | None] = {}
+
+    def __getitem__(self, name: str) -> Sequence[Path]:
+        if name not in self._known:
+            paths = self._sorts.get(name)
+            is_open = paths is not None and all(self._may_read(p.mapper, p.key) for p in paths)
+            self._known[name] = paths if is_open else self._always.get(name)
+        found = self._known[name]
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in {**self._sorts, **self._always} if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 class Sorts(Mapping[str, Sequence[Path]]):

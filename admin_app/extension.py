@@ -404,10 +404,10 @@ class Admin(FlaskAdmin):
 
         Views that a host adds know nothing of our policy, and Flask-Admin's are open by default.
         """
-        endpoint = request.endpoint
-        if endpoint is None or endpoint in pages.PUBLIC or request.blueprint == accounts.BLUEPRINT:
+        endpoint, blueprint = request.endpoint, request.blueprint
+        if endpoint is None or endpoint in pages.PUBLIC or blueprint == accounts.BLUEPRINT:
             return None
-        is_ours = any(v.endpoint == request.blueprint for v in self._views)
+        is_ours = any(v.endpoint == blueprint for v in self._views)
         if not is_ours and not pages.is_under(request.path, self.url):
             return None
         if endpoint.endswith(".static"):

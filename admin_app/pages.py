@@ -641,9 +641,12 @@ def _add_headers(response: flask.Response) -> flask.Response:
     )
     if request.is_secure:
         headers.setdefault("Strict-Transport-Security", f"max-age={ONE_YEAR}")
-    if not response.cache_control.max_age:
+    if "Cache-Control" not in headers or not response.cache_control.max_age:
         headers["Cache-Control"] = "no-store"
-    response.vary.add("Cookie")
+    if "Vary" in headers:
+        response.vary.add("Cookie")
+    else:
+        headers["Vary"] = "Cookie"
     return response
 
 

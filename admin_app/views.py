@@ -420,9 +420,9 @@ class ModelView(
 
     def _sorts(self, offers: columns.Offers | None = None) -> Mapping[str, Sequence[Path]]:
         """What a list may be ordered by; the default order may use what the visitor may not."""
-        sorts = columns.readable(self._sortable_columns, self._may_read)
-        for key, _ in self._get_default_order_names():
-            sorts.setdefault(self._name(key), [inspection.resolve(self.mapper, self._name(key))])
+        names = [self._name(key) for key, _ in self._get_default_order_names()]
+        always = {name: [inspection.resolve(self.mapper, name)] for name in names}
+        sorts = columns.Readable(self._sortable_columns, self._may_read, always)
         if offers is None or self.column_sortable_list is not None:
             return sorts
         return columns.Sorts(sorts, offers)

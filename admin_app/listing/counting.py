@@ -8,6 +8,9 @@ to a limit. Both have a budget of time, and a page whose count ran out of it sta
 from __future__ import annotations
 
 import contextlib
+import time
+import weakref
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,8 +45,36 @@ class Estimate:
         return self.cost <= CHEAP
 
 
-def estimate(session: AnySession, mapper: orm.Mapper[Any], rows: Statement) -> Estimate | None:
-    """The planner's word on counting ``rows``; None where no planner tells."""
+REMEMBERED_SECONDS = 20.0
+"""How long what the planner said holds: whoever pages through a list asks it of the same rows."""
+
+MOST_REMEMBERED = 1_000
+
+_remembered: weakref.WeakKeyDictionary[sa.Engine, dict[Hashable, tuple[float, Estimate | None]]]
+_remembered = weakref.WeakKeyDictionary()
+
+
+def estimate(
+    session: AnySession, mapper: orm.Mapper[Any], rows: Statement, known_as: Hashable = None
+) -> Estimate | None:
+    """The planner's word on counting ``rows``; None where no planner tells.
+
+    It is remembered for a while under ``known_as``, which has to tell all about the rows.
+    """
+    if known_as is None:
+        return _estimate(session, mapper, rows)
+    found = _remembered.setdefault(session.get_bind(mapper=mapper).engine, {})
+    until, told = found.get(known_as, (0.0, None))
+    now = time.monotonic()
+    if until < now:
+        told = _estimate(session, mapper, rows)
+        if len(found) >= MOST_REMEMBERED:
+            found.clear()
+        found[known_as] = (now + REMEMBERED_SECONDS, told)
+    return told
+
+
+def _estimate(session: AnySession, mapper: orm.Mapper[Any], rows: Statement) -> Estimate | None:
     connection = session.connection(bind_arguments={"mapper": mapper})
     if connection.dialect.name != "postgresql":
         return None

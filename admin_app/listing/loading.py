@@ -16,6 +16,7 @@ from admin_app.policy import Reach
 
 EVERYTHING = Reach()
 Statement = sa.Select[Any]
+_state = orm.attributes.instance_state
 AnySession = orm.Session | orm.scoped_session[Any]
 
 
@@ -163,7 +164,7 @@ def load_chains(session: AnySession, instances: Iterable[Any]) -> None:
     """
     starts: dict[orm.RelationshipProperty[Any], list[Any]] = {}
     for instance in instances:
-        relationship = inspection.chain(sa.inspect(instance).mapper)
+        relationship = inspection.chain(_state(instance).manager.mapper)
         if relationship is not None:
             starts.setdefault(relationship, []).append(instance)
     for relationship, group in starts.items():
@@ -310,14 +311,20 @@ def form_options(mapper: orm.Mapper[Any], keys: Iterable[str]) -> list[Any]:
     return [*load_options(mapper, paths), *deferred]
 
 
-def label_options(mapper: orm.Mapper[Any], entity: Any = None) -> list[Any]:
+def label_options(mapper: orm.Mapper[Any], entity: Any = None) -> Sequence[Any]:
     """Loader options that let `inspection.label` name rows of ``mapper`` without a statement.
 
-    ``entity`` is the class, or the alias of it, that the rows are selected by.
+    ``entity`` is the alias of the class that the rows are selected by, if it is one.
     """
+    own = entity is None
+    return _own_label_options(mapper) if own else _needed_options(orm, mapper, entity)
+
+
+@functools.cache
+def _own_label_options(mapper: orm.Mapper[Any]) -> Sequence[Any]:
     others = inspection.label(mapper).others
-    options = _needed_options(orm, mapper, entity or mapper.class_)
-    if others and entity is None:
+    options = _needed_options(orm, mapper, mapper.class_)
+    if others:
         options.append(orm.selectin_polymorphic(mapper.class_, [m.class_ for m in others]))
     return options
 

@@ -167,7 +167,11 @@ class _Reader:
             return counting.Estimate(rows, counting.CHEAP * rows / LARGE)
         if self.is_plain and (size := self.table.bytes) is not None and size <= SMALL:
             return counting.Estimate(self.table.facts.rows, 0.0)
-        return counting.estimate(self.session, self.mapper, self.keys_only)
+        state = self.state
+        # Where nothing but the filters leaves rows out, they tell which are asked for.
+        is_told = self.is_plain and not self.listing.criteria and not state.search
+        known_as = (self.mapper, state.filters) if is_told else None
+        return counting.estimate(self.session, self.mapper, self.keys_only, known_as)
 
     @property
     def is_large(self) -> bool:

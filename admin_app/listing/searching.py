@@ -162,7 +162,9 @@ class Search:
         """That a row has all of the ``wanted`` words."""
         groups = self._groups()
         found = [self._word(groups, word) for word in wanted]
-        if len(wanted) < 2 or not any(r.uselist for steps in groups for r in steps):
+        if len(found) < 2:
+            return found[0].condition if found else sa.true()
+        if not any(r.uselist for steps in groups for r in steps):
             return sa.and_(*(m.condition for m in found))
         # Where indexes lead to the rows with each word, they are found before they are compared.
         served = [m.condition for m in found if m.is_served]
@@ -258,7 +260,7 @@ class Search:
         if not conditions:
             # No row has it, which needs no row to be read.
             return Match(sa.false(), True)
-        return Match(sa.or_(*conditions), is_served)
+        return Match(conditions[0] if len(conditions) == 1 else sa.or_(*conditions), is_served)
 
     def _exists(
         self, steps: Steps, aliases: Sequence[Any], found: sa.ColumnElement[bool]

@@ -47,15 +47,15 @@ def _found(listing: Listing, session: AnySession, text: str, limit: int, offset:
         statement = matching(searched)
         order = statement._order_by_clauses
         ranked = statement.order_by(None).order_by(rank, *order)
-        return list(session.scalars(ranked.limit(limit).offset(offset)))
+        return _part(session, ranked, limit, offset)
     named = searched.in_names() if is_large and text else None
     if begins is not None and begins.is_served:
         begun = matching(searched).where(begins.condition)
     elif named is not None:
         begins, begun = None, matching(named)
     else:
-        return list(session.scalars(matching(searched).limit(limit).offset(offset)))
-    found = list(session.scalars(begun.limit(limit).offset(offset)))
+        return _part(session, matching(searched), limit, offset)
+    found = _part(session, begun, limit, offset)
     if len(found) == limit:
         return found
     if begins is not None:
@@ -75,5 +75,9 @@ def _others(
     if offset and not found:
         within = begun.order_by(None).limit(offset).subquery()
         passed = session.scalar(sa.select(sa.func.count()).select_from(within)) or 0
-    others = others.limit(limit - found).offset(max(0, offset - passed))
-    return list(session.scalars(others))
+    return _part(session, others, limit - found, max(0, offset - passed))
+
+
+def _part(session: AnySession, rows: Statement, limit: int, offset: int) -> list[Any]:
+    rows = rows.limit(limit)
+    return list(session.scalars(rows.offset(offset) if offset else rows))

@@ -124,6 +124,15 @@ def test_a_large_list_costs_one_statement_when_its_size_is_known(ocean, statemen
     assert len(seen) == 1
 
 
+def test_the_planner_is_asked_once_by_whoever_pages_through_a_filtered_list(ocean, statements):
+    address = "/admin/drop/?kind__is=salt"
+    with statements(ocean.engine) as seen:
+        assert "≈ " in ocean.client.get(address).text
+        assert "≈ " in ocean.client.get(f"{address}&after=5000&sort=id").text
+        ocean.client.get("/admin/drop/?kind__is=sweet")
+    assert [s.startswith("EXPLAIN") for s in seen].count(True) == 2
+
+
 @pytest.mark.parametrize(
     ("number", "words"),
     [(0, "≈ 0"), (987, "≈ 987"), (38_412, "≈ 38,400"), (1_234_567, "≈ 1.2 million"),
