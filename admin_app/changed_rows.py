@@ -61,11 +61,7 @@ def reached(view: Any, table: sa.Table, keys: Collection[Key]) -> set[Key] | Non
     found: set[Key] = set()
     for criterion in images.having(table, keys, dialect):
         for row in connection.execute(rows.where(criterion)):
-            image = {
-                column.name: images.encoded(value, column)
-                for column, value in zip(columns, row, strict=True)
-            }
-            found.add(images.key_of(image, table))
+            found.add(tuple(map(images.plain, row)))
     return found
 
 

@@ -47,6 +47,7 @@ def is_unrecorded(name: str) -> bool:
     """Whether a table of this name is for our own bookkeeping, of which nobody is told."""
     return name.startswith(OWN_PREFIX) and name not in TOLD
 
+
 IN_MEMORY = 10_000
 """Rows of one transaction whose old values are held in memory."""
 
@@ -66,9 +67,8 @@ class RowChange(NamedTuple):
     @property
     def key_text(self) -> str:
         """The key as the history keeps it; see `images.key_text`."""
-        if len(self.key) == 1 and self.key[0].__class__ is int:
-            return f"[{self.key[0]}]"
-        return json.dumps(self.key, ensure_ascii=False)
+        [text] = Columns.of(self.table).key_texts([self.key])
+        return text
 
 
 @dataclass(slots=True)
@@ -106,10 +106,7 @@ class Alike:
 
     def texts(self) -> Iterable[tuple[str, str | None, str | None]]:
         """Of each row its key, and what it was and is, as JSON text."""
-        if len(self.keys[0]) == 1 and {key[0].__class__ for key in self.keys} == {int}:
-            keys: Iterable[str] = map("[%d]".__mod__, self.keys)
-        else:
-            keys = [json.dumps(key, ensure_ascii=False) for key in self.keys]
+        keys = Columns.of(self.table).key_texts(self.keys)
         return zip(keys, self._texts(self.old), self._texts(self.new), strict=True)
 
     def _texts(self, rows: Sequence[Any]) -> Iterable[str | None]:
@@ -252,7 +249,10 @@ class Recorder:
             elif key not in touched.old:
                 touched.old[key] = self._aside.put(table, list(image.values()))
         if kind == "delete":
-            self._follow_images(connection, table, [i for _, i in rows if i is not None])
+            names = [c.name for c in images.key_columns(table)]
+            held = [(key, image) for key, image in rows if image is not None]
+            found = [{**image, **dict(zip(names, key, strict=True))} for key, image in held]
+            self._follow_images(connection, table, found)
         self._is_reading = True
         try:
             yield
@@ -405,7 +405,7 @@ class Recorder:
         for row, values in self._about_to_change(connection, statement, table, parameters, moving):
             found.append(row)
             if moving:
-                moved.append((Columns.of(table).image(row), values))
+                moved.append((Columns.of(table).open_image(row), values))
         self._touch(connection, table, found)
         if is_delete:
             self._follow(connection, table, found)
@@ -524,7 +524,7 @@ class Recorder:
     def _follow(self, connection: sa.Connection, table: sa.Table, parents: Sequence[Row]) -> None:
         """Read the rows that the database will change along with the rows ``parents``."""
         if parents and _followed(table):
-            found = [Columns.of(table).image(row) for row in parents]
+            found = [Columns.of(table).open_image(row) for row in parents]
             self._follow_images(connection, table, found)
 
     def _follow_images(
@@ -571,7 +571,7 @@ class Recorder:
             if (constraint.onupdate or "").upper() != "CASCADE":
                 continue
             following = []
-            for image in map(Columns.of(child).image, found):
+            for image in map(Columns.of(child).open_image, found):
                 new = becoming.get(tuple(images.hashable(image[local]) for local, _ in pairs), {})
                 following.append((image, {loc: new[rem] for loc, rem in pairs if rem in new}))
             self._follow_moved(connection, child, following)

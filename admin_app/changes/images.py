@@ -98,7 +98,25 @@ def _database_type(
 
 def encoded(value: Any, column: sa.Column[Any]) -> Any:
     """``value``, read as `stored` reads it, as JSON."""
-    return _encoded(value, inspection.is_secret(column.name))
+    return _encoded(value, is_secret(column))
+
+
+def plain(value: Any) -> Any:
+    """``value``, read as `stored` reads it, as a part of a key: a secret is not hidden."""
+    return hashable(_encoded(value, False))
+
+
+def is_secret(column: sa.Column[Any]) -> bool:
+    """Whether ``column`` is by its name a secret, or points at one."""
+    if inspection.is_secret(column.name):
+        return not _is_number_of_row(column)
+    names = (key.target_fullname.rpartition(".")[2] for key in column.foreign_keys)
+    return any(map(inspection.is_secret, names))
+
+
+def _is_number_of_row(column: sa.Column[Any]) -> bool:
+    # As ``token_id`` is, which points at a row of tokens.
+    return bool(column.foreign_keys) and isinstance(column.type, sa.Integer)
 
 
 def _encoded(value: Any, is_secret: bool) -> Any:
@@ -230,7 +248,7 @@ class Columns:
             names = tuple(c.name for c in table.columns)
             known = _columns[table] = cls(
                 names,
-                tuple(map(inspection.is_secret, names)),
+                tuple(map(is_secret, table.columns)),
                 tuple(names.index(c.name) for c in key_columns(table)),
             )
         return known
@@ -243,6 +261,19 @@ class Columns:
             else _encoded(value, secret)
             for name, value, secret in zip(self.names, row, self.are_secret, strict=True)
         }
+
+    def open_image(self, row: Row) -> Image:
+        """The image of ``row``, in which secrets are what they are: not to be kept."""
+        return {name: plain(value) for name, value in zip(self.names, row, strict=True)}
+
+    def key_texts(self, keys: Sequence[Key]) -> Iterable[str]:
+        """What the history keeps of ``keys``; see `key_text`."""
+        are_secret = [self.are_secret[n] for n in self.key]
+        if are_secret == [False] and {key[0].__class__ for key in keys} == {int}:
+            return map("[%d]".__mod__, keys)
+        if any(are_secret):
+            keys = [tuple(map(_encoded, key, are_secret)) for key in keys]
+        return [json.dumps(key, ensure_ascii=False) for key in keys]
 
     def part(self, row: Row, positions: Iterable[int]) -> Image:
         """The image of some columns of ``row``."""
@@ -274,11 +305,11 @@ class Columns:
         return map(template.__mod__, zip(*columns, strict=True))
 
     def keys_of(self, rows: Sequence[Row]) -> Iterable[Key]:
-        """The keys of ``rows``, as in images."""
+        """The keys of ``rows``: parts as in images, but that secrets are what they are."""
         parts = [list(map(operator.itemgetter(n), rows)) for n in self.key]
-        for n, part in zip(self.key, parts, strict=True):
-            if self.are_secret[n] or not _PLAIN.issuperset(map(type, part)):
-                part[:] = [hashable(_encoded(value, self.are_secret[n])) for value in part]
+        for part in parts:
+            if not _PLAIN.issuperset(map(type, part)):
+                part[:] = map(plain, part)
         return zip(*parts, strict=True)
 
 
@@ -379,16 +410,13 @@ def read_moving(
         *(_becoming(c, v, dialect).label(f"new_{n}") for n, (c, v) in enumerate(given.items())),
     ).select_from(table)
     found = connection.execute(statement.where(*where), dict(parameters)).all()
-    becoming = {
-        tuple(hashable(encoded(v, c)) for c, v in zip(columns, row, strict=False)): row[width:]
-        for row in found
-    }
+    becoming = {tuple(plain(v) for v in row[:width]): row[width:] for row in found}
     known = Columns.of(table)
     told = []
     for key, row in zip(known.keys_of(rows), rows, strict=True):
-        image = known.image(row)
+        image = known.open_image(row)
         new = zip(given, becoming.get(key, ()), strict=False)
-        values = {c.name: encoded(v, c) for c, v in new}
+        values = {c.name: plain(v) for c, v in new}
         told.append((row, {n: v for n, v in values.items() if v != image[n]}))
     return told
 
@@ -430,11 +458,35 @@ def _read_first(
 def having(
     table: sa.Table, keys: Iterable[Key], dialect: sa.Dialect
 ) -> Iterator[sa.ColumnElement[bool]]:
-    """Criteria that together find the rows with ``keys`` (parts as in images), in portions."""
+    """Criteria that together find the rows with ``keys`` (parts as in images), in portions.
+
+    A key of which there is only a digest finds none; see `opened`.
+    """
     columns = key_columns(table)
-    found = list(keys)
+    found = [key for key in keys if not any(map(_is_hidden, key))]
     for start in range(0, len(found), ROWS_AT_ONCE):
         yield _among(columns, found[start : start + ROWS_AT_ONCE], dialect)
+
+
+def opened(connection: sa.Connection, table: sa.Table, keys: Sequence[Key]) -> list[Key]:
+    """``keys`` with the secrets in place of their digests, of rows that are there.
+
+    The keys of all rows are read for that.
+    """
+    hidden = {key: key for key in keys if any(map(_is_hidden, key))}
+    if not hidden:
+        return list(keys)
+    columns = key_columns(table)
+    statement = sa.select(*(stored(c, connection.dialect) for c in columns))
+    for row in connection.execute(statement.execution_options(yield_per=ROWS_AT_ONCE)):
+        key = tuple(hashable(encoded(v, c)) for c, v in zip(columns, row, strict=True))
+        if key in hidden:
+            hidden[key] = tuple(map(plain, row))
+    return [hidden.get(key, key) for key in keys]
+
+
+def _is_hidden(part: Any) -> bool:
+    return isinstance(part, dict) and "secret" in part
 
 
 def _among(

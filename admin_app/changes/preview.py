@@ -308,7 +308,8 @@ class Review:
                 continue
             values = {c.name: value for c, value in zip(columns, given.key, strict=True)}
             if all(isinstance(v, int | str) for v in given.key):
-                text = images.key_text(values, given.table)
+                image = {c.name: images.encoded(values[c.name], c) for c in columns}
+                text = images.key_text(image, given.table)
             else:
                 connection = self._session.connection(bind_arguments={"clause": given.table})
                 text = images.key_text_of(connection, given.table, values)

@@ -22,7 +22,7 @@ from admin_app import inspection
 from admin_app.changes import capture, images
 from admin_app.changes.audit import RowChangeRecord
 from admin_app.changes.capture import Kind
-from admin_app.changes.images import Image, Key
+from admin_app.changes.images import Columns, Image, Key
 from admin_app.changes.sets import ChangeSet
 from admin_app.changes.versions import Counter
 from admin_app.errors import WriteRefused
@@ -70,12 +70,12 @@ def plan(
             steps += [Step(r, None, (), "lost") for r in group]
             continue
         connection = session.connection(bind_arguments={"clause": table})
-        keys = [key_of(r, table) for r in group]
-        current = {
-            images.key_of(image, table): image
-            for criterion in images.having(table, keys, connection.dialect)
-            for image in images.read(connection, table, [criterion], lock)
-        }
+        keys = images.opened(connection, table, [key_of(r, table) for r in group])
+        columns = Columns.of(table)
+        current: dict[Key, Image] = {}
+        for criterion in images.having(table, keys, connection.dialect):
+            rows = images.read_rows(connection, table, [criterion], lock)
+            current.update(zip(columns.keys_of(rows), map(columns.image, rows), strict=True))
         counter = counters.get(table)
         ignored = None if counter is None else counter.column.name
         steps += [

@@ -13,8 +13,8 @@ from sqlalchemy import orm
 from sqlalchemy.dialects import postgresql, sqlite
 
 from admin_app import changes, database
-from admin_app.changes import capture
-from admin_app.changes.audit import ChangeSetRecord
+from admin_app.changes import capture, undoing
+from admin_app.changes.audit import ChangeSetRecord, RowChangeRecord
 from admin_app.database import engine_options, listen, normalise_url
 from admin_app.errors import WriteRefused
 from admin_app.policy import Principal
@@ -535,6 +535,39 @@ def test_rows_of_a_table_without_a_key_are_recorded_as_they_were_and_are(engine)
     assert rows_of(engine) == {("insert", "keyless", (1, "x"))}
     change(engine, lambda c: c.session.execute(sa.update(KEYLESS).values(b=KEYLESS.c.b + "y")))
     assert rows_of(engine) == {("delete", "keyless", (1, "x")), ("insert", "keyless", (1, "xy"))}
+
+
+class Ticket(Odd):
+    __tablename__ = "ticket"
+    token: orm.Mapped[str] = orm.mapped_column(primary_key=True)
+    name: orm.Mapped[str | None]
+
+
+class Stub(Odd):
+    __tablename__ = "stub"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    ticket: orm.Mapped[str] = orm.mapped_column(sa.ForeignKey("ticket.token", ondelete="CASCADE"))
+
+
+def test_rows_known_by_a_secret_are_recorded_and_undone_without_telling_it(engine):
+    Odd.metadata.create_all(engine)
+    change(engine, lambda c: c.add(Ticket(token="swordfish", name="a")), Ticket)
+    change(engine, lambda c: c.add(Stub(id=1, ticket="swordfish")), Ticket)
+    renamed = change(engine, lambda c: setattr(c.session.get(Ticket, "swordfish"), "name", "b"))
+    with orm.Session(engine) as session:
+        records = session.get(ChangeSetRecord, renamed.id).rows
+        with changes.change_set(session, ANN, "undo", is_recorded=True) as change_set:
+            undoing.apply(change_set, undoing.plan(session, records, Odd.metadata.tables))
+    with orm.Session(engine) as session:
+        assert session.get(Ticket, "swordfish").name == "a"
+    change(engine, lambda c: c.delete(c.session.get(Ticket, "swordfish")), Ticket)
+    assert [(kind, table) for kind, table, *_ in recorded(engine)] == [
+        ("delete", "ticket"),
+        ("delete", "stub"),
+    ]
+    with engine.connect() as connection:
+        kept = connection.execute(sa.select(RowChangeRecord.__table__)).all()
+    assert "swordfish" not in repr(kept)
 
 
 class Tag(Odd):
