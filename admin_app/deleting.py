@@ -203,6 +203,9 @@ class _Drawn:
         page.can_submit = bool(self.rows) and (
             not is_blocked or page.is_moving or (not self.lacking and decides_itself(self.view))
         )
+        if is_blocked and (page.is_moving or not page.can_submit):
+            yet = " yet" if page.is_moving else ""
+            page.title = page.heading = f"{self.what} cannot be deleted{yet}"
         page.submit_text = f"Move and {self.button[0].lower()}{self.button[1:]}"
         if not page.is_moving:
             page.submit_text = self.button
@@ -217,7 +220,8 @@ class _Drawn:
         if not self.rows:
             return ""
         if is_blocked:
-            return f"{self.what} cannot be deleted: {self._obstacles()}."
+            told = self._obstacles()
+            return f"{told[0].upper()}{told[1:]}."
         counts: dict[tuple[str, str, str], int] = {}
         nouns: dict[tuple[str, str, str], Effect] = {}
         for effect in self.plan.consequences:

@@ -18,6 +18,7 @@ def test_a_change_is_reviewed_mended_and_applied(page: Page, fleet, axe) -> None
     assert axe(page) == []
     page.get_by_role("button", name="Back to the form").click()
     expect(page.get_by_label("Name")).to_have_value("Reviewed")
+    expect(page.locator("[data-form-state]")).to_have_text("1 field changed")
     page.get_by_label("Name").fill("Reviewed twice")
     page.get_by_role("button", name="More").click()
     page.get_by_role("button", name="Review").click()

@@ -115,6 +115,7 @@ def test_the_page_tells_in_words_what_a_delete_does(library):
 def test_what_is_blocked_has_no_button_to_delete_and_a_post_is_refused_in_words(library):
     page = ask(library, Publisher, 1)
     assert ">Delete publisher<" not in page.text
+    assert re.search("<h1>“.+” cannot be deleted yet</h1>", page.text)
     assert "2 books (by publisher)" in shown(page)
     refused = library.client.post(library.url(Publisher, "delete"), data={"id": "1"})
     assert refused.status_code == 409

@@ -130,6 +130,12 @@ def test_a_review_tells_what_a_save_would_do_and_is_applied_then(shop):
     assert shop.admin.heard == ["preview", "change", "after"]
 
 
+def test_back_from_a_review_marks_what_is_not_saved(shop):
+    html = send(shop, name="Anne", notes="As it was", _back="1").text
+    assert html.count("data-typed") == 1
+    assert "data-typed" not in shop.client.get(shop.url(Customer, "edit", id=1)).text
+
+
 def test_the_sql_of_a_review_is_shown_with_its_values(shop):
     data = {"name": "<b>Anne", "password": "s3cret", "photo": (io.BytesIO(b"x" * 2048), "a.png")}
     html = send(shop, **data, _review="1").text.split("<summary>SQL</summary>")[1]

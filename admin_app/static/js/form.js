@@ -19,6 +19,9 @@ function bindForm(form) {
   const reason = form.querySelector("[data-needed-by-change]");
   const marks = new Map();
   const before = sent(form);
+  // After a refusal, or back from a review, the page holds what was typed: it is not what was there.
+  const typed = fields.filter((field) => field.dataset.typed !== undefined);
+  for (const input of typed.flatMap((field) => [...field.querySelectorAll("[name]")])) before.set(input.name, null);
   let changed = 0;
   let isLeaving = false;
 
@@ -74,7 +77,7 @@ function bindForm(form) {
   // Pickers take their inputs over before this event; what they hold then is what was there before.
   document.addEventListener("DOMContentLoaded", () => {
     const now = sent(form);
-    for (const { name } of form.querySelectorAll("input[data-picker]")) before.set(name, now.get(name));
+    for (const { name } of form.querySelectorAll("input[data-picker]")) if (before.get(name) !== null) before.set(name, now.get(name));
     compare();
     const visible = (input) => input?.tomselect?.control_input ?? (input?.matches("fieldset") ? input.querySelector("input") : input);
     const bad = [...form.querySelectorAll('[aria-invalid="true"]')].map(visible).find((input) => !input.hidden);
