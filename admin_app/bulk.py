@@ -282,23 +282,37 @@ class _Run:
         return response
 
 
+def _locked(view: Any, selection: Selection) -> list[Any]:
+    """The rows of ``selection`` that may be deleted, which nobody else can change by then."""
+    session, options = view.get_session(), listings.label_options(view.mapper)
+    portions = selection.portions(
+        session, view.get_listing("delete"), 1_000, None, options, lock=True
+    )
+    rows = [row for some, _ in portions for row in some]
+    listings.load_chains(session, rows)
+    return rows
+
+
 def delete(view: Any, ids: Sequence[str], *, one_by_one: bool) -> ResponseReturnValue | None:
     """Delete the rows with these keys, all of them or none.
 
     ``one_by_one`` goes through the view's own ``delete_model``, each row for itself.
     """
-    identities = actions.identities(view.mapper, ids)
-    rows = view.get_listing("delete").many(view.get_session(), identities)
+    chosen = Selection(tuple(dict.fromkeys(ids)))
+    rows = _locked(view, chosen)
     subtypes.require(view, rows, "delete")
-    missing = len(identities) - len(rows)
+    missing = len(chosen.keys) - len(rows)
     if missing:
         flask.flash(f"{missing:,} of the ticked rows were gone already.", "warning")
 
     def write(change_set: changes.ChangeSet) -> None:
         for row in rows:
             view.on_model_delete(row)
-        deleting.check(view, change_set, rows)
-        change_set.delete(*rows)
+        plan = deleting.check(view, change_set, rows)
+        if plan is None:
+            change_set.delete(*rows)
+        else:
+            change_set.delete_planned(rows, plan)
 
     def answer(deleted: int = len(rows)) -> tuple[str, str]:
         noun = view.singular.lower() if deleted == 1 else view.plural
@@ -313,6 +327,7 @@ def delete(view: Any, ids: Sequence[str], *, one_by_one: bool) -> ResponseReturn
         for row in rows:
             view.after_model_delete(row)
     if deleting.was_blocked():
-        page: ResponseReturnValue = delete_page(view, Selection(tuple(ids)), rows, len(ids))
+        rows = _locked(view, chosen)
+        page: ResponseReturnValue = delete_page(view, chosen, rows, len(ids))
         return page
     return saving.response(answer) if saving.is_answered() else None

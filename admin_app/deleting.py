@@ -52,11 +52,12 @@ def ask(
     return flask.make_response(view.render(view.delete_template, page=page), status)
 
 
-def check(view: Any, change_set: changes.ChangeSet, rows: Sequence[Any]) -> None:
+def check(view: Any, change_set: changes.ChangeSet, rows: Sequence[Any]) -> DeletePlan | None:
     """Move what the form says to move, then refuse what the plan of the delete says is blocked.
 
-    Called within the change set of the delete, after the hooks. Raises WriteRefused, also where
-    rows would go along that the visitor may not delete.
+    Called within the change set of the delete, after the hooks. The plan, unless the application
+    has made it otherwise than it is. Raises WriteRefused, also where rows would go along that the
+    visitor may not delete.
     """
     change_set.session.flush()
     plan = view.get_delete_plan(rows)
@@ -69,6 +70,7 @@ def check(view: Any, change_set: changes.ChangeSet, rows: Sequence[Any]) -> None
     if plan.is_blocked:
         blocking = dict.fromkeys(_blocking(view, e) for e in plan.blockers)
         raise _refusal(f"Nothing was deleted: {'; '.join(blocking)}.")
+    return None if is_own(view, "get_delete_plan") else plan
 
 
 def _refusal(sentence: str, status: int = 409) -> WriteRefused:

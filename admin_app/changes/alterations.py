@@ -114,7 +114,7 @@ class Alterer:
         mapper = self.mapper
         if self.hook is not None or mapper.dispatch.before_update or mapper.dispatch.after_update:
             return False
-        if _has_own_listeners(self.session) or not _counts_versions(mapper):
+        if has_own_listeners(self.session) or not counts_versions(mapper):
             return False
         return all(map(self._is_plain, self.columns)) and all(
             _pairs(mapper.relationships[a.key]) is not None for a in self.members
@@ -426,7 +426,7 @@ def _is_needed(column: sa.Column[Any]) -> bool:
     return not column.nullable and not has_default and column.autoincrement is not True
 
 
-def _counts_versions(mapper: orm.Mapper[Any]) -> bool:
+def counts_versions(mapper: orm.Mapper[Any]) -> bool:
     """Whether the version of a row, if it has one, is a number that SQLAlchemy counts."""
     if mapper.version_id_col is None:
         return True
@@ -435,7 +435,7 @@ def _counts_versions(mapper: orm.Mapper[Any]) -> bool:
     return is_own and isinstance(mapper.version_id_col.type, sa.Integer)
 
 
-def _has_own_listeners(session: AnySession) -> bool:
+def has_own_listeners(session: AnySession) -> bool:
     """Whether the application listens to what is flushed."""
     own = session() if isinstance(session, orm.scoped_session) else session
     return any(map(_is_heard, [*own.dispatch.before_flush, *own.dispatch.after_flush]))

@@ -494,6 +494,13 @@ def rows_with(
     return _among(columns, columns, list(keys), dialect)
 
 
+def among(
+    table: sa.Table, keys: Collection[Key], dialect: sa.Dialect
+) -> sa.ColumnElement[bool]:
+    """That a row of ``table`` has one of ``keys``."""
+    return _among(_columns(table), _columns(table), keys, dialect)
+
+
 def _is_passive(mapper: orm.Mapper[Any], table: sa.Table) -> bool:
     """Whether the mapping leaves the part of a joined row that is in ``table`` to the database."""
     owner = next((m for m in mapper.iterate_to_root() if m.local_table is table), mapper)
