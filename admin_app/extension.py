@@ -193,6 +193,17 @@ class Admin(FlaskAdmin):
         is_own = self.history is not None and scoped(source) is self.db
         return is_own and self.has_table(RowChangeRecord)
 
+    def _has_beside(self, session: Any, model: type[database.Base]) -> bool:
+        """Whether the table of ``model`` is where a ``session`` of the program writes."""
+        mapper = inspection.mapper_of(model)
+        name: str = mapper.local_table.name  # type: ignore[attr-defined]
+        try:
+            connection = session.connection(bind_arguments={"mapper": mapper})
+        except sa.exc.UnboundExecutionError:
+            return False
+        is_there: bool = sa.inspect(connection).has_table(name)
+        return is_there
+
     def chains_history(self) -> bool:
         """Whether each change set gets a digest over itself and the one before."""
         return self._is_chained and self.has_table(ChainRecord)
@@ -209,21 +220,29 @@ class Admin(FlaskAdmin):
         """A block of a program's own writes, committed with their history, or not at all.
 
         The block gets a `ChangeSet`; what is changed through its ``session`` in any other way, too,
-        is written down. Within a request ``principal`` is who sends it. ``session`` is where the
-        rows are, when that is not the admin's own ``db``; another database has no history.
+        is written down. Within a request ``principal`` is who sends it. ``session`` is the
+        program's own, when that is not the one of ``db``; of a database without the tables of the
+        history nothing is written down. What the program commits by itself within the block is
+        recorded with ``changes.following_commits()``.
 
         Raises WriteRefused when the database refuses.
         """
-        own = self.session if session is None else session
+        is_recorded, is_chained = self.history is not None, self._is_chained
+        if session is None:
+            session = self.session
+            is_recorded, is_chained = self.keeps_history(self.db), self.chains_history()
+        elif is_recorded:
+            is_recorded = self._has_beside(session, RowChangeRecord)
+            is_chained = is_chained and self._has_beside(session, ChainRecord)
         if principal is None and flask.has_request_context():
             principal = self.principal()
         return change_set(
-            own,
+            session,
             principal,
             source,
             mapper=None if model is None else inspection.mapper_of(model),
-            is_recorded=self.keeps_history(own if session is not None else self.db),
-            is_chained=self.chains_history(),
+            is_recorded=is_recorded,
+            is_chained=is_chained,
             request_id=pages.request_id() if flask.has_request_context() else None,
             reason=reason,
         )

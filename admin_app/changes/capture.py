@@ -189,6 +189,8 @@ class Recorder:
         event.listen(session, "after_begin", self._after_begin)
         event.listen(session, "before_flush", self._before_flush)
         event.listen(session, "after_flush", self._after_flush)
+        for connection in _in_use(session):
+            self.listen_to(connection)
 
     def listen_to(self, connection: sa.Connection) -> None:
         """Listen to ``connection``, unless that is done already."""
@@ -623,6 +625,16 @@ def _alike(
         alike.new.append(new)
     if alike is not None:
         yield alike
+
+
+def _in_use(session: orm.Session) -> list[sa.Connection]:
+    """The connections on which ``session`` has begun already, of which no event will tell.
+
+    There is no public way to ask for them without beginning on another.
+    """
+    transaction = session.get_transaction()
+    known = {} if transaction is None else transaction._connections
+    return list({id(one[0]): one[0] for one in known.values()}.values())
 
 
 def _is_own(table: sa.Table) -> bool:

@@ -340,6 +340,14 @@ def test_who_changed_what_and_why_is_kept(engine):
         assert kept.reason == "asked by phone"
 
 
+def test_what_a_session_did_before_the_change_set_does_not_hide_what_it_does_in_it(engine):
+    with orm.Session(engine) as session:
+        session.get(Author, 1)
+        with changes.change_set(session, ANN, "edit", is_recorded=True):
+            session.execute(sa.update(Club).values(name="Z"))
+    assert [table for _, table, *_ in recorded(engine)] == ["club", "club"]
+
+
 def test_a_session_is_not_listened_to_after_its_change_set(engine):
     with orm.Session(engine) as session:
         with changes.change_set(session, ANN, "edit", is_recorded=True) as change_set:

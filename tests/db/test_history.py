@@ -275,6 +275,22 @@ def test_a_program_records_its_own_writes(site):
         assert {r.table_name for r in kept.rows} == {"customers", "drivers"}
 
 
+def test_a_program_records_its_own_session_outside_of_any_application(site):
+    with orm.Session(site.engine) as session:
+        with site.admin.change_set("by cron", session=session) as own, own.following_commits():
+            for phone in ("1", "2"):
+                session.execute(sa.update(Driver).where(Driver.id == 1).values(phone=phone))
+                session.commit()
+        assert [session.get(ChangeSetRecord, n).row_count for n in own.ids] == [1, 1]
+
+
+def test_a_route_of_the_host_records_its_own_session_for_who_sends_the_request(site):
+    with site.app.test_request_context():
+        with site.admin.change_set("from the shop", session=site.db.session) as own:
+            site.db.session.execute(sa.update(Driver).where(Driver.id == 1).values(phone="3"))
+        assert site.db.session.get(ChangeSetRecord, own.id).actor == "Open access"
+
+
 class NoCustomers(Policy):
     def may(self, principal, action, model=None, column=None):
         return model is not Customer and super().may(principal, action, model, column)
