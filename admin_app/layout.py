@@ -22,6 +22,7 @@ from admin_app.forms.fields import MULTILINE, ChoiceField, ColumnField
 from admin_app.forms.pickers import PickerField
 from admin_app.inspection import Path
 from admin_app.listing import ListedRow
+from admin_app.markup import late
 from admin_app.options import ModelOptions
 
 SMALL = 8
@@ -353,7 +354,7 @@ def _shown(view: Any, path: Path, row: ListedRow) -> Markup:
     is_formatted = path.name in (view.column_formatters_detail or {})
     if relationship is None or not relationship.uselist or path.relationships or is_formatted:
         renderer: rendering.Renderer = view._renderer(path, is_list=False)
-        return rendering.late(lambda: renderer(row)) if is_formatted else renderer(row)
+        return late(lambda: renderer(row)) if is_formatted else renderer(row)
     session = view.get_session()
     reach = view.reach()
     found = listing.members(session, row.instance, relationship.key, SHOWN_MEMBERS + 1, reach=reach)

@@ -35,6 +35,7 @@ from admin_app.editable import Sheet
 from admin_app.filters import EVERYTHING, is_argument
 from admin_app.filters import arguments as filter_arguments
 from admin_app.listing import ListedRow, Listing, ListState, Page, Selection, totals
+from admin_app.markup import late
 from admin_app.navigation import breadcrumbs, description
 
 STATE_ARGUMENTS = (
@@ -536,7 +537,7 @@ def _extra_actions(extra: Sequence[Any], text: str, instance: Any, own: Markup) 
             for action in extra
         )
 
-    return rendering.late(draw)
+    return late(draw)
 
 
 def _count_text(found: Page, state: ListState, singular: str, plural: str) -> str:
@@ -603,20 +604,22 @@ def _unfiltered(url: _ListUrl, **changed: Any) -> str:
     return url(filters=EVERYTHING, page=None, **old, **changed)
 
 
+def _can_choose(view: Any, item: Mapping[str, Any]) -> bool:
+    """Whether a filter of Flask-Admin's kind takes any value, or has options just now."""
+    return bool(item["options"]) or view._filters[item["index"]].get_options(view) is None
+
+
 def _filter_groups(view: Any) -> list[c.FilterGroup]:
     own = filter_pages.own_filters(view)
-    groups = view._get_filter_groups() or {}
-    return [
-        c.FilterGroup(
-            str(label),
-            [
-                c.FilterChoice(
-                    f"flt0_{item['arg']}", str(item["operation"]), item["options"], item["type"]
-                )
-                for item in items
-                if view._filters[item["index"]] in own
-            ],
-        )
-        for label, items in groups.items()
-        if any(view._filters[item["index"]] in own for item in items)
-    ]
+    found = []
+    for label, items in (view._get_filter_groups() or {}).items():
+        choices = [
+            c.FilterChoice(
+                f"flt0_{item['arg']}", str(item["operation"]), item["options"], item["type"]
+            )
+            for item in items
+            if view._filters[item["index"]] in own and _can_choose(view, item)
+        ]
+        if choices:
+            found.append(c.FilterGroup(str(label), choices))
+    return found

@@ -16,7 +16,7 @@ import json
 import operator
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 from markupsafe import Markup, escape
@@ -25,7 +25,7 @@ from admin_app import columns, inspection, json_text, moments
 from admin_app.as_stored import AsStored
 from admin_app.inspection import Path
 from admin_app.listing import ListedRow
-from admin_app.markup import escaped, has_signs, safe
+from admin_app.markup import escaped, has_signs, late, safe
 
 CUT = 80
 """Characters of a long value that a list shows; the rest is in its title."""
@@ -51,27 +51,6 @@ Renderer = Callable[[ListedRow], Markup]
 
 RowLink = Callable[[Any], str | None]
 """The address of a row's page; None when this visitor has no such page."""
-
-
-class _Late:
-    """HTML that is made when a template prints it, and not before."""
-
-    def __init__(self, make: Callable[[], Markup]) -> None:
-        self._make = make
-
-    def __html__(self) -> str:
-        return self._make()
-
-    def __str__(self) -> str:
-        return self._make()
-
-
-def late(make: Callable[[], Markup]) -> Markup:
-    """What ``make`` gives, made when a template prints it: a host's own code may ask the template.
-
-    It stands where Markup stands, though only printing tells what it is.
-    """
-    return cast(Markup, _Late(make))
 
 
 def late_renderer(renderer: Renderer) -> Renderer:

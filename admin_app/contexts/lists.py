@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from admin_app.contexts.parts import Link, ReasonField
-from admin_app.markup import escaped, safe
+from admin_app.markup import escaped, late, safe
 from admin_app.pages import Crumb
 
 
@@ -62,6 +62,10 @@ class Row:
     @property
     def html(self) -> Markup:
         """All cells, joined when the template prints them: some are drawn only then."""
+        return late(self.drawn)
+
+    def drawn(self) -> Markup:
+        """All cells, now."""
         return safe("".join([c if type(c) is Markup else escape(c) for c in self.cells]))
 
     @property
@@ -555,6 +559,9 @@ class ListPage:
     @property
     def body(self) -> Markup:
         """The rows as the blocks of the template draw them, at a fraction of what these cost."""
+        return late(self._body)
+
+    def _body(self) -> Markup:
         has_links = self.has_links
         parts: list[str] = []
         for row in self.rows:
@@ -563,7 +570,7 @@ class ListPage:
             parts.append("<tr>")
             if self.actions:
                 parts += ['<td class="check">', row.tick, "</td>"]
-            parts.append(row.html)
+            parts.append(row.drawn())
             if has_links:
                 parts += ['<td class="do"><span>', escape(row.actions), row.signs, "</span></td>"]
             parts.append("</tr>\n")

@@ -219,6 +219,19 @@ def test_filters_are_named_in_links(host, argument, titles):
     assert host.titles(f"/admin/post/?{argument}") == titles
 
 
+def test_a_filter_that_has_no_options_just_now_is_not_offered(host):
+    class View(ModelView):
+        column_filters = [
+            FilterEqual(Post.is_open, "Open", options=list),
+            FilterEqual(Post.kind, "Kind", options=lambda: [("a", "A")]),
+        ]
+
+    host.add(View)
+    page = host.get("/admin/post/")
+    assert "<summary>Kind</summary>" in page
+    assert "<summary>Open</summary>" not in page
+
+
 def test_old_links_with_the_number_of_a_filter_are_understood(host):
     view = host.add(Filtered)
     number = next(i for i, f in enumerate(view._filters) if isinstance(f, IsCheap))

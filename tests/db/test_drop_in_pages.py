@@ -230,6 +230,20 @@ def test_rows_are_drawn_alike_in_one_piece_and_by_blocks(host, block):
     assert _rows(blocks.replace("<i>mine</i>", "")) == _rows(plain)
 
 
+@pytest.mark.parametrize("template", ["admin/model/list.html", "own.html"])
+def test_what_a_formatter_of_the_host_raises_is_no_blank(host, template):
+    class View(ModelView):
+        column_formatters = {"title": lambda view, context, model, name: model.no_such_thing}
+
+    host.template(
+        "own.html",
+        "{% extends 'admin/model/list.html' %}{% block list_row %}{{ super() }}{% endblock %}",
+    )
+    host.add(View).list_template = template
+    with pytest.raises(AttributeError, match="no_such_thing"):
+        host.get("/admin/post/")
+
+
 def _rows(html):
     body = html.partition("<tbody>")[2].partition("</tbody>")[0]
     assert "group-head" in body
