@@ -133,6 +133,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> flask.Flask:
     _start_database(app, models, url)
     admin = Admin(app, models.db, name=_name(app), sign_in=sign_in, history=history)
     admin.register_all(models.source, views=dict(views or {}))
+    # Whatever lies outside of the admin is answered by this application, too.
+    pages.guard(app, "")
     pages.catch_errors(app)
     app.cli.add_command(admin_cli)
     if sample is not None:

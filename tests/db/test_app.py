@@ -116,6 +116,15 @@ def test_the_history_is_kept_chained_or_left_out_as_the_environment_says(
     assert said == {"": kept, "on": kept, "chained": (True, True), "off": (False, False)}
 
 
+def test_what_lies_outside_of_the_admin_carries_its_headers_too(make: Make) -> None:
+    client = make(ADMIN_MODELS="shop_models").test_client()
+    answers = client.get("/"), client.get("/nothing"), client.post("/")
+    assert [a.status_code for a in answers] == [302, 404, 405]
+    for answer in answers:
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert answer.headers["X-Frame-Options"] == "DENY"
+
+
 def test_every_wrong_setting_is_told_at_once(make: Make, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     told = problems(
