@@ -7,6 +7,7 @@ same and are refused alike. Related rows are found within the reach of whoever i
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ from werkzeug.datastructures import MultiDict
 
 from admin_app import constraints, inspection, layout, rendering
 from admin_app import listing as listings
-from admin_app.errors import Forbidden, NotFound, WriteRefused
+from admin_app.errors import Forbidden, InvalidRequest, NotFound, WriteRefused
 from admin_app.forms import by_type, fields, pickers
 from admin_app.imports.planning import among
 from admin_app.imports.targets import Offer, Target, Way
@@ -415,7 +416,8 @@ class _Finder:
             # What a label is made of stands in several columns, with signs between.
             longest = max(re.findall(r"\w+", text), key=len, default=text)
             for sought in dict.fromkeys((text, longest)):
-                note(self.listing.lookup(session, sought, CANDIDATES)[0])
+                with contextlib.suppress(InvalidRequest):
+                    note(self.listing.lookup(session, sought, CANDIDATES)[0])
                 if found[text]:
                     break
         return {text: self._only(text, list(rows.values())) for text, rows in found.items()}

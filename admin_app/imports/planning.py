@@ -35,6 +35,7 @@ REMEMBERED = 200_000
 
 CACHED = 5_000
 
+_NOT_STORED = "This holds a character that cannot be stored."
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 Kind = Literal["created", "changed", "unchanged", "rejected"]
@@ -173,11 +174,7 @@ class Importer:
             self._relate(drafts)
             if self._finds:
                 self._find(drafts)
-            for draft in drafts:
-                self._fill(draft)
-            self._check_unique(drafts)
-        written = [d for d in drafts if not d.errors and (d.is_new or d.is_changed)]
-        self._write(written)
+        self._write(drafts, is_first=True)
         return [self._outcome(draft) for draft in drafts]
 
     # Reading
@@ -200,6 +197,8 @@ class Importer:
             return target.blank if target.is_nullable else _Sign.EMPTY
         if isinstance(cell, list):
             if target.is_multiple:
+                if any(map(_UNSTORABLE.search, cell)):
+                    raise ValueError(_NOT_STORED)
                 return [str(one) for one in cell]
             cell = json_text(cell)
         elif target.is_json and isinstance(cell, Quoted):
@@ -209,10 +208,10 @@ class Importer:
             cell = formulas.armed(cell)
         if not is_given or (not cell.strip() and not target.is_text):
             return _Sign.EMPTY
+        if _UNSTORABLE.search(cell):
+            raise ValueError(_NOT_STORED)
         if target.is_relation:
             return parts(cell) if target.is_multiple else cell
-        if _UNSTORABLE.search(cell):
-            raise ValueError("This holds a character that cannot be stored.")
         known = self._read_before.get((target.key, cell))
         if known is not None:
             if isinstance(known, ValueError):
@@ -552,50 +551,45 @@ class Importer:
 
     # Writing
 
-    def _write(self, drafts: Sequence[_Draft]) -> None:
-        """Flush ``drafts``; where the database objects, find out which of them it does not take."""
+    def _write(self, drafts: Sequence[_Draft], *, is_first: bool = False) -> None:
+        """Write ``drafts``; where the database objects, find out which of them it does not take."""
         if not drafts:
             return
-        error = self._flush(drafts)
+        error = self._attempt(drafts, is_first)
         if error is None:
             return
         if isinstance(error, _OutOfReach):
             for draft in error.drafts:
                 told = f"With these values the {self.rows.noun} would be out of your reach."
                 draft.errors.append(("", told))
-            self._again(drafts)
+            self._write([draft for draft in drafts if not draft.errors])
             return
         refusal = changes.explain(error, self.rows.mapper)
         if refusal is None or isinstance(refusal, Contended) or not _is_about_values(error):
             raise error
-        if len(drafts) == 1:
-            self._refuse(drafts[0], refusal)
-            self._let_go(drafts[0])
+        left = [draft for draft in drafts if not draft.errors]
+        if len(left) == 1:
+            self._refuse(left[0], refusal)
             return
-        middle = len(drafts) // 2 if len(drafts) > 8 else 1
-        for part in (drafts[:middle], drafts[middle:]):
-            self._again(part)
+        middle = len(left) // 2 if len(left) > 8 else 1
+        self._write(left[:middle])
+        self._write(left[middle:])
 
-    def _again(self, drafts: Sequence[_Draft]) -> None:
-        """Write those of ``drafts`` that nothing stands against, after what was tried is undone."""
-        with self.session.no_autoflush:
-            for draft in drafts:
-                self._let_go(draft)
-                self._fill(draft)
-        self._write([draft for draft in drafts if not draft.errors])
+    def _attempt(self, drafts: Sequence[_Draft], is_first: bool) -> Exception | None:
+        """Set what ``drafts`` say and write it, all or none; what stands against it.
 
-    def _flush(self, drafts: Sequence[_Draft]) -> Exception | None:
-        """Write ``drafts``, all or none; what stands against it."""
-        added = [draft.instance for draft in drafts if draft.is_new]
-        for instance in added:
-            # What is there already would be flushed before the savepoint, not within it.
-            if instance in self.session:
-                self.session.expunge(instance)
+        The savepoint comes first: what is set before it would be written outside of it.
+        """
         try:
             with self.session.no_autoflush, self.session.begin_nested():
-                self.session.add_all(added)
+                for draft in drafts:
+                    self._fill(draft)
+                if is_first:
+                    self._check_unique(drafts)
+                written = [d for d in drafts if not d.errors and (d.is_new or d.is_changed)]
+                self.session.add_all(draft.instance for draft in written if draft.is_new)
                 self.session.flush()
-                if lost := self._out_of_reach(drafts):
+                if lost := self._out_of_reach(written):
                     raise _OutOfReach(lost)
         except (exc.SQLAlchemyError, _OutOfReach) as error:
             return error

@@ -181,6 +181,9 @@ def test_the_database_s_own_objections_are_told_by_row(make) -> None:
     rows = "".join(f"N{n},1,{0 if n % 10 == 3 else 5}\n" for n in range(40))
     assert way.run("code,low,high\n" + rows, "good") == {"created": "36", "rejected": "4"}
     assert len(way.items()) == 38
+    rows = "".join(f"N{n},{n},{9 if n % 10 == 4 else n}\n" for n in range(10, 30) if n % 10 != 3)
+    assert way.run("code,low,high\n" + rows, "good") == {"changed": "16", "rejected": "2"}
+    assert ("N15", 15, 15) in way.items("code", "low", "high")
 
 
 def test_what_must_be_unique_is_checked_in_the_table_and_in_the_file(make) -> None:
@@ -220,6 +223,8 @@ def test_members_of_a_collection_stand_in_one_cell(make) -> None:
         a, b = session.scalars(sa.select(Item).order_by(Item.code))
         assert [{t.name for t in one.tags} for one in (a, b)] == [{"red", "blue"}, {"red"}]
     assert way.run("code,tags\nA,blue;red\nB,red\n") == {"unchanged": "2"}
+    rows = "code,low,high,tags\nC,2,1,red\nD,1,2,red;blue\nA,5,1,\n"
+    assert way.run(rows, "good", empty="null") == {"created": "1", "rejected": "2"}
 
 
 def test_an_empty_cell_means_what_was_chosen(make) -> None:
