@@ -21,7 +21,7 @@ from markupsafe import Markup
 from werkzeug.utils import redirect
 
 from admin_app import contexts as c
-from admin_app import filter_words, filters, grants, inspection, pages, saving
+from admin_app import filter_words, filters, grants, inspection, pages, saving, you
 from admin_app.accounts import Accounts, Role, User
 from admin_app.changes import ChangeSet, change_set
 from admin_app.errors import NotFound, WriteRefused
@@ -69,7 +69,7 @@ class _OwnView(ModelView):
 class UserView(_OwnView):
     """Who may sign in."""
 
-    column_list = ("email", "active", "roles", "current_login_at")
+    column_list = ("email", "active", "roles", "current_login_at", "sessions")
     column_details_list = [
         "email",
         "active",
@@ -104,8 +104,30 @@ class UserView(_OwnView):
 
     def may(self, what: str, column: str | None = None) -> bool:
         """What the policy says, and no column that only the sign-in is to know."""
-        is_known = column is None or column in self._known or column == "username"
+        is_known = column is None or column in {*self._known, "username", "sessions"}
         return is_known and super().may(what, column)
+
+    @property
+    def column_formatters(self) -> dict[str, Any]:  # type: ignore[override]
+        return {"sessions": lambda view, context, user, name: self._sessions(user)}
+
+    def _sessions(self, user: Any) -> Markup:
+        link = Markup('<a class="link" href="%s">Where signed in</a>')
+        shown: Markup = link % self.get_url(".sessions_view", id=user.id)
+        return shown
+
+    @expose("/sessions/", methods=("GET", "POST"))
+    def sessions_view(self) -> ResponseReturnValue:
+        """Where an account is signed in; POST ends what it names."""
+        self.require("change")
+        _, user = self._requested("change")
+        url = self.get_url(".sessions_view", id=user.id)
+        if request.method == "POST":
+            you.end(self.accounts, user.id)
+            return redirect(url, 303)
+        page = you.sessions_page(self, user, url, f"Where {user.email} is signed in")
+        html: str = self.render("admin/access/sessions.html", page=page)
+        return html
 
     def on_model_change(self, form: Any, model: Any, is_created: bool) -> None:
         password = form.new_password.data if "new_password" in form else None

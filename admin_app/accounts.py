@@ -20,20 +20,26 @@ import flask_security
 import sqlalchemy as sa
 from flask import g, request
 from flask.typing import ResponseReturnValue
+from flask_login import user_logged_out
 from flask_security.core import RoleMixin, UserMixin
 from flask_security.datastore import AsaList, SQLAlchemySessionUserDatastore
-from flask_security.signals import user_authenticated
+from flask_security.signals import password_changed, user_authenticated
+from flask_security.utils import set_request_attr
 from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, TemplateNotFound
 from sqlalchemy import orm
 from sqlalchemy.ext.mutable import MutableList
 from werkzeug.exceptions import TooManyRequests
 
-from admin_app import grants, pages, throttling
+from admin_app import grants, pages, sessions, throttling
 from admin_app.database import Base
 from admin_app.errors import ConfigurationError, WriteRefused
 from admin_app.grants import ADMINISTRATORS, ANY, Grant, GrantRecord, RoleGrants
 from admin_app.policy import Principal
+from admin_app.sessions import Limits, SessionRecord
 from admin_app.throttling import TryRecord
+
+SESSION_KEY = "_sid"
+"""Under which a session's cookie has its secret (see `sessions`)."""
 
 log = logging.getLogger("admin_app.security")
 """What somebody who watches over the sign-in should know of."""
@@ -234,6 +240,7 @@ class Accounts:
         prefix = (admin.url or "").rstrip("/")
         for name, value in _settings(prefix).items():
             app.config.setdefault(name, value)
+        self.limits = _session_limits(app)
         app.config.setdefault("REMEMBER_COOKIE_SAMESITE", "Lax")
         app.config.setdefault("REMEMBER_COOKIE_DURATION", dt.timedelta(days=14))
         self.datastore = SQLAlchemySessionUserDatastore(admin.session, User, Role)
@@ -245,10 +252,15 @@ class Accounts:
         # file and each page of the host, and tokens that would sign in without a session.
         security.principal.identity_loaders.clear()
         security.login_manager.request_loader(lambda request: None)
+        self._load_by_token = security.login_manager._user_callback
+        security.login_manager.user_loader(self._load_user)
         app.before_request(self._brake)
         app.before_request(self._greet)
         user_authenticated.connect(_renew_token, app)
         user_authenticated.connect(self._forget_tries, app, weak=False)
+        user_authenticated.connect(self._begin_session, app, weak=False)
+        password_changed.connect(self._end_others, app, weak=False)
+        user_logged_out.connect(self._end_session, app, weak=False)
 
     def identify(self) -> Principal | None:
         """The signed-in user; deactivated ones are strangers from the next request on."""
@@ -272,10 +284,12 @@ class Accounts:
 
     def find(self, id: str) -> Principal | None:
         """The account with this id, as it is now; None when it is gone."""
-        user = self._session.get(User, int(id)) if id.isdecimal() else None
-        if user is None:
-            return None
-        return self.principal_of(user)
+        user = self.user(id)
+        return None if user is None else self.principal_of(user)
+
+    def user(self, id: str) -> User | None:
+        """The account whose principal has this id."""
+        return self._session.get(User, int(id)) if id.isdecimal() else None
 
     def principal_of(self, user: User) -> Principal:
         """``user`` as the policy knows him."""
@@ -329,6 +343,9 @@ class Accounts:
         """
         user.password = _hashed(password)
         user.fs_uniquifier = uuid.uuid4().hex
+        if user.id is not None and self._has_table(SessionRecord):
+            own = sa.delete(SessionRecord).where(SessionRecord.user_id == user.id)
+            self._session.execute(own.execution_options(synchronize_session=False))
 
     def find_user(self, email: str) -> User | None:
         """The account of this address, whatever its case."""
@@ -434,6 +451,72 @@ class Accounts:
 
     def _missing_tables(self) -> bool:
         return not sa.inspect(self._session.connection()).has_table(User.__table__.name)
+
+    def _load_user(self, token: str) -> User | None:
+        """The account whose session the cookie is, in one statement; None when that has ended."""
+        if not self._has_table(SessionRecord):
+            return self._load_by_token(token)  # type: ignore[no-any-return]
+        secret = flask.session.get(SESSION_KEY)
+        if not token or not secret:
+            return None
+        found = self._session.execute(
+            sa.select(User, SessionRecord.seen_at)
+            .join(SessionRecord, SessionRecord.user_id == _User.id)
+            .where(_User.fs_uniquifier == token, _User.active)
+            .where(SessionRecord.id == sessions.digest(secret))
+            .where(sessions.is_alive(self.limits))
+        ).first()
+        if found is None:
+            return None
+        set_request_attr("fs_authn_via", "session")
+        set_request_attr("fs_paa", flask.session.get("fs_paa", 0))
+        user, seen_at = found
+        sessions.see(self._session, sessions.digest(secret), seen_at)
+        return user
+
+    def _begin_session(self, app: flask.Flask, user: User, **arguments: Any) -> None:
+        """Give a sign-in its row. What keeps it beyond the browser's end is the row, too."""
+        if not self._has_table(SessionRecord):
+            return
+        is_kept = flask.session.pop("_remember", None) == "set"
+        before = flask.session.get(SESSION_KEY)
+        if before:
+            sessions.end_one(self._session, before)
+        sessions.prune(self._session, self.limits)
+        agent = request.user_agent.string
+        flask.session[SESSION_KEY] = sessions.begin(
+            self._session, user.id, request.remote_addr, agent, is_kept=is_kept
+        )
+        flask.session.permanent = is_kept
+        self._session.commit()
+
+    def _end_session(self, app: flask.Flask, **arguments: Any) -> None:
+        secret = flask.session.pop(SESSION_KEY, None)
+        if secret and self._has_table(SessionRecord):
+            sessions.end_one(self._session, secret)
+            self._session.commit()
+
+    def _end_others(self, app: flask.Flask, user: User, **arguments: Any) -> None:
+        """A new password ends every session but the one in which it was given."""
+        if self._has_table(SessionRecord):
+            sessions.end(self._session, user.id, but=self.own_session())
+
+    def own_session(self) -> str | None:
+        """The key of the session that this request is in."""
+        secret = flask.session.get(SESSION_KEY)
+        return sessions.digest(secret) if secret else None
+
+    def sessions_of(self, user_id: int) -> Sequence[SessionRecord]:
+        """Where an account is signed in, the last used first."""
+        if not self._has_table(SessionRecord):
+            return []
+        return sessions.of_user(self._session, user_id, self.limits)
+
+    def end_sessions(self, user_id: int, ids: Sequence[str] | None = None) -> int:
+        """End these sessions of an account, or all of them but the one of this request."""
+        if ids is None:
+            return sessions.end(self._session, user_id, but=self.own_session())
+        return sessions.end(self._session, user_id, ids)
 
     def _brake(self) -> None:
         """Before anything is hashed: let nobody try fast what can be guessed."""
@@ -607,6 +690,10 @@ def _settings(prefix: str) -> dict[str, Any]:
         # password to one more secret, which nobody can ever change.
         "SECURITY_PASSWORD_SINGLE_HASH": {"argon2"},
         "SECURITY_PASSWORD_LENGTH_MIN": 10,
+        "SECURITY_CHANGEABLE": True,
+        "SECURITY_POST_CHANGE_VIEW": f"{prefix}/you/",
+        # A server that sends no mail must not fail at it.
+        "SECURITY_SEND_PASSWORD_CHANGE_EMAIL": False,
         # Looking up whether a domain takes mail needs the net and tells nothing about a person.
         "SECURITY_EMAIL_VALIDATOR_ARGS": {"check_deliverability": False},
         # Below zero: there is no page yet that asks for the password again.
@@ -631,6 +718,31 @@ def _in_words(seconds: int) -> str:
         return "one second" if seconds == 1 else f"{seconds} seconds"
     minutes = -(-seconds // 60)
     return "one minute" if minutes == 1 else f"{minutes} minutes"
+
+
+def _session_limits(app: flask.Flask) -> Limits:
+    """What the settings say of how long sessions last; ConfigurationError for what has no sense."""
+    problems, found = [], {}
+    for setting, name, usual in _LIMITS:
+        value = app.config.get(setting, usual)
+        if not str(value).isdecimal() or int(value) < 1:
+            problems.append(
+                f"{setting} is {value!r}. Set it to a number of minutes, or leave it out for "
+                f"{usual:,}."
+            )
+        else:
+            found[name] = dt.timedelta(minutes=int(value))
+    if problems:
+        raise ConfigurationError(problems)
+    return Limits(**found)
+
+
+_LIMITS = (
+    ("ADMIN_SESSION_IDLE", "idle", 120),
+    ("ADMIN_SESSION_LIFE", "life", 720),
+    ("ADMIN_SESSION_KEPT", "kept", 20_160),
+)
+"""Settings, in minutes: unused, at all, and of who wants to stay signed in."""
 
 
 def _renew_token(app: flask.Flask, **arguments: Any) -> None:

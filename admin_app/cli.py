@@ -18,6 +18,7 @@ from admin_app.changes import ChangeSetRecord, audit, chain, triggers
 from admin_app.database import Base
 from admin_app.errors import ConfigurationError, WriteRefused
 from admin_app.grants import Grant, GrantRecord
+from admin_app.sessions import device
 
 DEMO_EMAIL = "demo@example.com"
 
@@ -69,6 +70,28 @@ def _change_roles(email: str, role: str, *, is_given: bool) -> None:
         if user is None:
             raise click.ClickException(f"There is no account for {email}.")
         accounts.give(user, role) if is_given else accounts.take(user, role)
+
+
+@admin_cli.command("sessions")
+@click.argument("email")
+@click.option("--end", "is_ending", is_flag=True, help="Sign the account out everywhere.")
+def sessions(email: str, is_ending: bool) -> None:
+    """List where the account of EMAIL is signed in."""
+    accounts = _accounts()
+    with _told():
+        user = accounts.find_user(email)
+        if user is None:
+            raise click.ClickException(f"There is no account for {email}.")
+        found = accounts.sessions_of(user.id)
+        for one in found:
+            click.echo(
+                f"{device(one.agent)}  {one.address or '?'}  since {one.started_at:%Y-%m-%d %H:%M}"
+                f"  last used {one.seen_at:%Y-%m-%d %H:%M}"
+            )
+        if is_ending:
+            accounts.end_sessions(user.id, [one.id for one in found])
+    signed_out = f"{email} is signed out everywhere."
+    click.echo(signed_out if is_ending or not found else f"{len(found):,} in all, times in UTC.")
 
 
 @admin_cli.command("roles")

@@ -41,6 +41,7 @@ from admin_app.history import HistoryView
 from admin_app.listing import known_table
 from admin_app.policy import Policy, Principal
 from admin_app.views import ModelView, end_with_request, scoped
+from admin_app.you import YouView
 
 SIGN_INS: dict[str, type[Any]] = {"accounts": accounts.Accounts, "none": accounts.Open}
 
@@ -110,6 +111,7 @@ class Admin(FlaskAdmin):
         self.sign_in: SignIn = SIGN_INS[sign_in]() if isinstance(sign_in, str) else sign_in
         self.views_by_model: dict[type[Any], ModelView] = {}
         self.actions = list(actions)
+        self._you: YouView | None = None
         self._own_views: dict[type[Any], ModelView] = {}
         self._own_tables: set[type[database.Base]] = set()
         self.history: HistoryView | None = None
@@ -168,6 +170,12 @@ class Admin(FlaskAdmin):
         for view in (users, roles):
             self._own_views[view.model] = view
             super().add_view(view)
+        self._you = YouView("Your account", endpoint=f"{self.endpoint}_you", url="you")
+        super().add_view(self._you)
+
+    def account_url(self) -> str | None:
+        """Where whoever is signed in finds his own account; None with another sign-in."""
+        return None if self._you is None else flask.url_for(f"{self._you.endpoint}.index")
 
     def own_view(self, model: type[Any]) -> ModelView:
         """The view of one of the admin's own classes; KeyError when it has none."""

@@ -30,6 +30,7 @@ def site(admin: Any, current: Any = None) -> Site:
         theme_url=pages.theme_url(),
         theme=pages.theme(),
         is_open=getattr(admin, "is_open", False),
+        account_url=admin.account_url() if hasattr(admin, "account_url") else None,
         search_url=admin.search_url() if hasattr(admin, "search_url") else None,
     )
 

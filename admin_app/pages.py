@@ -134,6 +134,8 @@ class Site:
     theme_url: str | None = None
     theme: Theme | None = None
     is_open: bool = False
+    account_url: str | None = None
+    """The page of whoever is signed in; None where the sign-in has none."""
     search_url: str | None = None
     """Where everything is searched; None where this is not offered."""
 

@@ -8,6 +8,8 @@ from admin_app.contexts.access import GrantColumn as GrantColumn
 from admin_app.contexts.access import GrantRow as GrantRow
 from admin_app.contexts.access import GrantsPage as GrantsPage
 from admin_app.contexts.access import ModelGrantsPage as ModelGrantsPage
+from admin_app.contexts.access import SessionLine as SessionLine
+from admin_app.contexts.access import SessionsPage as SessionsPage
 from admin_app.contexts.access import WhyPage as WhyPage
 from admin_app.contexts.bulk import BulkEditPage as BulkEditPage
 from admin_app.contexts.bulk import BulkFailure as BulkFailure

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from markupsafe import Markup
+
 from admin_app.contexts.parts import Link
 from admin_app.pages import Crumb
 
@@ -68,6 +70,32 @@ class ModelGrantsPage:
     cancel_url: str
     error: str | None = None
     rule_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLine:
+    """One place where an account is signed in; ``is_own`` is that of the page itself."""
+
+    id: str
+    device: str
+    address: str
+    started: Markup
+    seen: Markup
+    is_own: bool
+    is_kept: bool
+
+
+@dataclass(slots=True)
+class SessionsPage:
+    """``admin/access/sessions.html``: an account, and where it is signed in."""
+
+    title: str
+    heading: str
+    breadcrumbs: list[Crumb]
+    facts: list[tuple[str, str]]
+    sessions: list[SessionLine]
+    action_url: str
+    password_url: str | None = None
 
 
 @dataclass(slots=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from admin_app import Principal
+from admin_app import Principal, sessions
 from admin_app.accounts import Role, User
 from admin_app.errors import WriteRefused
 from admin_app.grants import Grant, GrantRecord, RoleGrants
@@ -224,6 +225,27 @@ def test_who_may_what_names_the_rule_that_decides(site):
     assert "<b>No</b>" in no
     assert "No role of the account says anything of it." in no
     assert "There is no account" in site.client.get("/admin/roles/why/?account=x&model=orders").text
+
+
+def test_sessions_of_an_account_are_shown_and_ended(site):
+    with site.app.app_context():
+        session = site.admin.session
+        for user_id, agent in ((1, "Firefox/1 Linux"), (2, "Chrome/1 Windows")):
+            sessions.begin(session, user_id, "192.0.2.7", agent, is_kept=False)
+        session.commit()
+    own = site.client.get("/admin/you/").text
+    assert "Firefox on Linux" in own
+    assert "Chrome on Windows" not in own
+    assert "Administrators" in own
+    page = site.client.get("/admin/accounts/sessions/?id=2").text
+    assert "Chrome on Windows" in page
+    id_ = re.search(r'name="session" value="(\w+)"', page)[1]
+    site.client.post("/admin/you/end/", data={"session": id_})
+    assert "Chrome on Windows" in site.client.get("/admin/accounts/sessions/?id=2").text
+    site.client.post("/admin/accounts/sessions/?id=2", data={"session": id_})
+    assert "Chrome on Windows" not in site.client.get("/admin/accounts/sessions/?id=2").text
+    manager(site)
+    assert site.client.get("/admin/accounts/sessions/?id=1").status_code == 404
 
 
 def test_an_older_database_lets_its_accounts_go_on(site):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 
 import flask
@@ -52,12 +52,14 @@ class Bench:
         return client.post("/admin/login", query_string={"next": next_url}, data=form)
 
 
-def token(client: FlaskClient) -> str:
-    found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', client.get("/admin/login").text)
+def token(client: FlaskClient, path: str = "/admin/login") -> str:
+    found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', client.get(path).text)
     return found[1] if found else ""
 
 
-def bench(url: str, with_tables: bool = True) -> Bench:
+def bench(
+    url: str, with_tables: bool = True, settings: Mapping[str, object] | None = None
+) -> Bench:
     engine = sa.create_engine(database.normalise_url(url))
     database.listen(engine)
     if with_tables:
@@ -67,6 +69,7 @@ def bench(url: str, with_tables: bool = True) -> Bench:
         SECRET_KEY="not a secret, a test",
         SECURITY_PASSWORD_HASH_PASSLIB_OPTIONS={"argon2__time_cost": 1, "argon2__memory_cost": 64},
         TESTING=True,
+        **(settings or {}),
     )
     session = orm.scoped_session(orm.sessionmaker(engine))
     sign_in = Accounts()
@@ -191,7 +194,7 @@ def test_an_account_that_will_not_do_is_refused(
 
 def test_nobody_can_register_and_no_token_signs_in(admin: Bench) -> None:
     rules = {rule.rule for rule in admin.app.url_map.iter_rules() if "accounts" in rule.endpoint}
-    assert rules == {"/admin/login", "/admin/logout"}
+    assert rules == {"/admin/change", "/admin/login", "/admin/logout"}
     with admin.app.test_request_context():
         secret = admin.sign_in.find_user(EMAIL).get_auth_token()
     answer = admin.client().get("/admin/", headers={"Authentication-Token": secret})
