@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_admin.base import expose
 from sqlalchemy import orm
 
-from admin_app import actions, bulk, bulk_edit, deleting, selecting
+from admin_app import actions, bulk, bulk_edit, bulk_jobs, deleting, selecting
 from admin_app.actions import Action, action
 from admin_app.listing import Selection
 
@@ -77,7 +77,7 @@ class ActionRoutes:
     def action_edit(self, selection: Selection) -> ResponseReturnValue:
         """Edit fields of the chosen rows together."""
         self.require("change")
-        return bulk_edit.run(self, selection)
+        return bulk_edit.run(self, selection, bulk_jobs.EditJob(self, selection))
 
     @action("delete", "Delete", "Delete these rows?", right="delete", _is_own=True)
     def action_delete(self, ids: Sequence[str]) -> ResponseReturnValue | None:

@@ -22,9 +22,11 @@ from werkzeug.utils import redirect
 
 from admin_app import (
     actions,
+    bulk_jobs,
     changes,
     deleting,
     inspection,
+    jobs,
     model_pages,
     pages,
     saving,
@@ -60,10 +62,13 @@ def run(view: Any, back: str) -> ResponseReturnValue:
     return _Run(view, found, selection, back).answer()
 
 
-def delete_page(view: Any, selection: Selection, rows: Sequence[Any], asked: int) -> Any:
-    """The page that shows what deleting ``rows`` would do, and asks."""
-    hidden = [("action", "delete"), ("confirmed", "1"), *selecting.hidden(selection, asked)]
-    return deleting.ask(view, rows, asked, view.get_url(".action_view"), hidden)
+def delete_page(
+    view: Any, selection: Selection, rows: Sequence[Any], asked: int, **told: Any
+) -> Any:
+    """The page that shows what deleting ``rows`` would do, and asks; ``told`` is for `ask`."""
+    matched = selecting.hidden(selection, selection.matched)
+    hidden = [("action", "delete"), ("confirmed", "1"), *matched]
+    return deleting.ask(view, rows, asked, view.get_url(".action_view"), hidden, **told)
 
 
 class _Run:
@@ -117,10 +122,17 @@ class _Run:
         count, asked = self._matching(), len(self.selection.keys)
         matched = count.number if count is not None and count.is_exact else None
         if self.action.name == "delete":
-            rows = self._rows(actions.MOST_IDS)
-            asked = asked if self.selection.query is None else len(rows)
+            number = None if matched is None else matched - len(self.selection.excepted)
+            is_part = bulk_jobs.deletes(self.view, self.selection, number)
+            rows = self._rows(jobs.IS_LONG if is_part else actions.MOST_IDS)
+            if self.selection.query is not None:
+                asked = (number or 0) if is_part else len(rows)
             selection = dataclasses.replace(self.selection, matched=matched)
-            return self._told(delete_page(self.view, selection, rows, asked), count, status)
+            note = self._moved(count)
+            page = delete_page(self.view, selection, rows, asked, is_part=is_part, note=note)
+            response = flask.make_response(page)
+            response.status_code = status if response.status_code == 200 else response.status_code
+            return response
         rows = self._rows(actions.SHOWN_ROWS)
         page = model_pages.confirm_page(
             self.view,
@@ -144,12 +156,6 @@ class _Run:
         page.can_submit = bool(rows)
         html = self.view.render("admin/confirm_action.html", page=page)
         return flask.make_response(html, status)
-
-    def _told(self, page: Any, count: Count | None, status: int) -> ResponseReturnValue:
-        response = flask.make_response(page)
-        if status != 200:
-            response.status_code = status
-        return response
 
     def _moved(self, count: Count | None) -> str:
         """What is said where another number of rows match than when they were looked at."""
@@ -189,6 +195,14 @@ class _Run:
     # Doing
 
     def _do(self) -> ResponseReturnValue:
+        if self.action.is_own and self.action.name == "delete":
+            count = self.selection.count(self.session, self.listing)
+            number = count.number if count is not None and count.is_exact else None
+            if bulk_jobs.deletes(self.view, self.selection, number):
+                label = f"Delete {selecting.words(self.view, count)}"
+                return self._answered(
+                    bulk_jobs.start(self.view, "delete", self.selection, {}, number, label)
+                )
         told = len(flask.session.get("_flashes", ()))
         given = self.selection if self.action.takes == "selection" else self._ids()
         arguments = [given] if self.form is None else [given, self.form]
@@ -275,7 +289,9 @@ class _Run:
             flask.flash(said, "success")
 
     def _answered(self, found: Any) -> ResponseReturnValue:
-        is_told = found is None or isinstance(found, Message)
+        if isinstance(found, jobs.Job):
+            bulk_jobs.say(self.view, found)
+        is_told = found is None or isinstance(found, Message | jobs.Job)
         response = flask.make_response(redirect(self.back) if is_told else found)
         if response.status_code in (302, 303) and "one" not in request.form:
             flask.session[TICKS] = "used"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import flask
 import sqlalchemy as sa
@@ -91,9 +91,9 @@ def is_offered(view: Any) -> bool:
     return is_plain and view.can_edit_many and not any(deleting.is_own(view, n) for n in own)
 
 
-def run(view: Any, selection: Selection) -> ResponseReturnValue:
+def run(view: Any, selection: Selection, job: Job) -> ResponseReturnValue:
     """Answer a request that edits ``selection``: the form, its preview, or the change."""
-    edit = _Edit(view, selection)
+    edit = _Edit(view, selection, job)
     if not is_offered(view) or not edit.form.fields:
         flask.flash(f"The {view.plural} have no fields that can be edited together.", "warning")
         return redirect(view._return_url())
@@ -274,6 +274,16 @@ def _kinds(view: Any, key: str, field: Any) -> list[str]:
     return kinds
 
 
+class Job(Protocol):
+    """The job that does the edit where the rows are too many to wait for."""
+
+    def is_wanted(self, number: int | None) -> bool:
+        """Whether it does the edit of ``number`` rows, None for many."""
+
+    def start(self, form: Form, number: int | None, label: str) -> ResponseReturnValue:
+        """Have it done, and lead on."""
+
+
 class Failures:
     """Rows that could not be changed: their number, and the first of them in words."""
 
@@ -288,6 +298,11 @@ class Failures:
             if len(self.shown) < SHOWN_FAILURES:
                 sentence = told(self.view, refusal)
                 self.shown.append(c.BulkFailure(label.of(instance), link(instance), sentence))
+
+
+def unreadable(view: Any) -> InvalidRequest:
+    """What is said where the form of a job means something else by now."""
+    return InvalidRequest(f"The fields of {view.plural} are others by now.")
 
 
 def told(view: Any, refusal: WriteRefused) -> str:
@@ -317,8 +332,8 @@ def alterer(view: Any, form: Form, *, is_tried: bool = False) -> Alterer:
 class _Edit:
     """One request to edit the rows of a selection."""
 
-    def __init__(self, view: Any, selection: Selection) -> None:
-        self.view, self.selection = view, selection
+    def __init__(self, view: Any, selection: Selection, job: Job) -> None:
+        self.view, self.selection, self.job = view, selection, job
         self.session = view.get_session()
         self.listing = selecting.listing(view, selection, "change")
         self.form = Form(view, list(request.form.items(multi=True)))
@@ -391,11 +406,12 @@ class _Edit:
         if not self.failures.count and number is not None and number <= TRIED:
             tried = self._try()
         rows = selecting.words(self.view, count, number if tried is None else tried)
-        is_partial = self.failures.count > 0
+        is_job = self.job.is_wanted(number)
+        is_partial = self.failures.count > 0 and not is_job
         page = c.BulkPreviewPage(
             title=f"Change {rows}",
             heading=f"Change {rows}?" if rows else "",
-            sentence="Nothing has been changed yet.",
+            sentence=f"Nothing has been changed yet.{_BY_JOB if is_job else ''}",
             breadcrumbs=self._way("Edit"),
             action_url=self.view.get_url(".action_view"),
             hidden=[
@@ -526,9 +542,12 @@ class _Edit:
 
     def apply(self) -> ResponseReturnValue:
         """Change the rows, all of them or those that can be, as was asked."""
-        count, _ = self._counted()
+        count, number = self._counted()
         if self._moved(count):
             return self.preview(409)
+        if self.job.is_wanted(number):
+            label = f"Change {selecting.words(self.view, count, number)}"
+            return self.job.start(self.form, number, label)
         view, alter = self.view, alterer(self.view, self.form)
         changed: list[int] = [0]
         rows: list[Any] = []
@@ -588,6 +607,12 @@ class _Edit:
         )
         html: str = self.view.render("admin/model/bulk_preview.html", page=page)
         return html
+
+
+_BY_JOB = (
+    " A job does it, some rows at a time; those that cannot be changed stay as they are and are "
+    "listed."
+)
 
 
 def stay_in_reach(view: Any, instances: Sequence[Any]) -> None:

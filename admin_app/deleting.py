@@ -39,15 +39,22 @@ def ask(
     asked: int,
     url: str,
     hidden: list[tuple[str, str]],
+    *,
+    is_part: bool = False,
+    note: str = "",
 ) -> ResponseReturnValue:
     """The page that shows what deleting ``rows`` would do; ``asked`` is how many were chosen.
 
-    Its status says whether a delete has just been refused: 409, or 403 for want of a right.
+    With ``is_part`` they are the first of those, 0 for many, and a job does it. ``note`` is told
+    above. Its status says whether a delete has just been refused: 409, or 403 for want of a right.
     """
     drawn = _Drawn(view, rows, view.get_delete_plan(rows))
+    if is_part:
+        drawn.be_part_of(asked)
     words = f"Delete {drawn.what}"
     page = model_pages.confirm_page(view, words, f"{words}?", rows, asked, hidden, url=url)
     drawn.fill(page, asked)
+    page.note = note
     status = g.pop("admin_blocked", 200)
     return flask.make_response(view.render(view.delete_template, page=page), status)
 
@@ -181,11 +188,18 @@ class _Drawn:
         self.plan = plan
         self.reach = view.reach()
         self.lacking = lacking(view, plan)
+        self.is_part = False
         count = len(rows)
         noun = view.singular.lower() if count == 1 else view.plural
         label = inspection.label(view.mapper)
         self.what = f"“{label.of(rows[0])}”" if count == 1 else f"{count:,} {noun}"
         self.button = f"Delete {noun}" if count == 1 else f"Delete {count:,} {noun}"
+
+    def be_part_of(self, asked: int) -> None:
+        """Speak of ``asked`` rows, 0 for many, of which these are the first."""
+        noun = f"{asked:,} {self.view.plural}" if asked else f"all {self.view.plural} that match"
+        self.is_part = True
+        self.what, self.button = f"the first {len(self.rows):,}", f"Delete {noun}"
 
     def fill(self, page: c.ConfirmPage, asked: int) -> None:
         """Put the plan into ``page``."""
@@ -205,7 +219,10 @@ class _Drawn:
         page.can_submit = bool(self.rows) and (
             not is_blocked or page.is_moving or (not self.lacking and decides_itself(self.view))
         )
-        if is_blocked and (page.is_moving or not page.can_submit):
+        if self.is_part:
+            page.is_moving, page.can_submit = False, not self.lacking
+            page.title = page.heading = f"{self.button}?"
+        elif is_blocked and (page.is_moving or not page.can_submit):
             yet = " yet" if page.is_moving else ""
             page.title = page.heading = f"{self.what} cannot be deleted{yet}"
         page.submit_text = f"Move and {self.button[0].lower()}{self.button[1:]}"
@@ -214,6 +231,11 @@ class _Drawn:
 
     def _sentence(self, asked: int) -> str:
         sentence = "Nothing has been changed yet."
+        if self.is_part:
+            return (
+                f"{sentence} A job does it, some rows at a time; rows that something stands "
+                "against are left and listed. This is what comes of the first."
+            )
         if asked > len(self.rows):
             sentence += f" {asked - len(self.rows):,} of the ticked rows are gone already."
         return sentence

@@ -104,6 +104,10 @@ class Selection:
         were asked for.
         """
         wanted = [(name, value) for name, value in self.query or () if name not in _PLACES]
+        if listing.refine is None and any(name.startswith("flt") for name, _ in wanted):
+            raise InvalidRequest(
+                "A filter is not known here, so it is not clear which rows are meant."
+            )
         state = listing.parse(Arguments(wanted))
         if state.refused:
             raise InvalidRequest(f"{state.refused[0]} So it is not clear which rows are meant.")

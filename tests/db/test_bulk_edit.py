@@ -11,7 +11,7 @@ import sqlalchemy as sa
 import wtforms
 from sqlalchemy import orm
 
-from admin_app import ModelView, Policy, inspection
+from admin_app import ModelView, Policy, inspection, jobs
 from admin_app.changes import ChangeSetRecord, RowChangeRecord, change_set
 from admin_app.changes.alterations import Alteration, Alterer
 from admin_app.database import Base as OwnBase
@@ -285,6 +285,40 @@ def test_an_edit_of_many_rows_is_reviewed_row_by_row(shop):
     assert "This will change 2 orders" in shown(page)
     with shop.session() as session:
         assert values(session, "status")[3] == "draft"
+
+
+@pytest.fixture
+def long_from_ten(shop, monkeypatch):
+    """From ten rows on a job does it, in the same process."""
+    shop.app.config["ADMIN_JOBS"] = "inline"
+    monkeypatch.setattr(jobs, "IS_LONG", 10)
+    return shop
+
+
+def test_a_job_edits_many_rows_and_lists_those_that_it_could_not(long_from_ten):
+    sent = {**ACROSS, "do-note": "append", "set-note": " of order"}
+    assert "A job does it" in shown(post(long_from_ten, step="preview", **sent))
+    assert post(long_from_ten, step="apply", **sent).status_code == 302
+    with long_from_ten.session() as session:
+        job = session.scalars(sa.select(jobs.Job)).one()
+        assert (job.state, job.label) == ("done", "Change 37 orders")
+        refused = session.scalars(sa.select(jobs.FailureRecord.sentence)).all()
+        assert job.failed == len(refused) > 0
+        assert "Note: Field cannot be longer than 12 characters." in refused
+        assert values(session, "note").count(" of order") == 18
+        record = session.scalars(sa.select(ChangeSetRecord)).one()
+        assert (record.source, record.job_id) == ("bulk_edit", job.id)
+
+
+def test_a_job_deletes_many_rows(long_from_ten):
+    url = long_from_ten.url(Order, "action")
+    asked = long_from_ten.client.post(url, data={"action": "delete", **ACROSS})
+    assert "Delete 37 orders?" in shown(asked)
+    data = {"action": "delete", "confirmed": "1", **ACROSS}
+    assert long_from_ten.client.post(url, data=data).status_code == 302
+    with long_from_ten.session() as session:
+        assert values(session, "id") == [1, 2, 3]
+        assert session.scalars(sa.select(jobs.Job.state)).all() == ["done"]
 
 
 def test_more_match_than_when_one_looked_so_it_is_asked_again(shop):
