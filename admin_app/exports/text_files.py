@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import decimal
+import functools
 import io
 import json
 import re
@@ -14,7 +15,7 @@ from typing import Any
 
 from admin_app import formulas
 from admin_app.exports.options import Options
-from admin_app.exports.values import Column, Kind, Values
+from admin_app.exports.values import Column, Kind, Values, local
 
 EXACT = 2**53
 """Whole numbers up to here are numbers in JSON; most programs round greater ones: they are text."""
@@ -43,7 +44,7 @@ class TextFile:
         return ""
 
     def broken(self) -> str:
-        return f"\n{BROKEN}\n"
+        return f"{BROKEN}\n"
 
 
 Cells = Callable[[Values], Values]
@@ -78,8 +79,7 @@ def csv_cells(column: Column, options: Options) -> Cells:
     kind = column.kind
     separator = "T" if options.is_raw else " "
     if kind == "text":
-        guard = formulas.exact if options.is_raw and column.may_be_none else formulas.disarmed
-        return lambda values: [None if v is None else guard(_str(v)) for v in values]
+        return _exact_texts if options.is_raw and column.may_be_none else _texts
     if kind == "code":
         return lambda values: values
     if kind == "number":
@@ -91,9 +91,24 @@ def csv_cells(column: Column, options: Options) -> Cells:
         return lambda values: [None if v is None else _json_cell(v) for v in values]
     if kind == "list":
         return lambda values: [formulas.disarmed(", ".join(v)) for v in values]
+    if kind == "moment":
+        return functools.partial(_moments, options.zone, separator)
     if kind == "time":
         return lambda values: [_time(v, separator) for v in values]
     return lambda values: [_any_cell(v, separator) for v in values]
+
+
+def _texts(values: Values) -> Values:
+    starts = formulas.starts
+    try:
+        return [f"'{v}" if v is not None and starts(v) else v for v in values]
+    except TypeError:
+        # A type of the application's own may make something else of text.
+        return [None if v is None else formulas.disarmed(_str(v)) for v in values]
+
+
+def _exact_texts(values: Values) -> Values:
+    return ["'" if v == "" else v for v in _texts(values)]
 
 
 def _str(value: Any) -> str:
@@ -117,6 +132,23 @@ def _time(value: Any, separator: str) -> Any:
     return formulas.disarmed(_str(value))
 
 
+def _moments(zone: dt.tzinfo, separator: str, values: Values) -> Values:
+    if zone is not dt.UTC and str(zone) != "UTC":
+        return [_time(local(v, zone), separator) for v in values]
+    try:
+        # Nothing has to be reckoned, which would take longer than all the rest.
+        return [
+            v
+            if v is None
+            else f"{v.isoformat(separator)}+00:00"
+            if v.tzinfo is None
+            else _time(local(v, zone), separator)
+            for v in values
+        ]
+    except AttributeError:
+        return [_time(local(v, zone), separator) for v in values]
+
+
 def _any_cell(value: Any, separator: str) -> Any:
     if value is None or isinstance(value, int | float | decimal.Decimal):
         return value
@@ -132,7 +164,8 @@ class JsonLinesFile(TextFile):
 
     def __init__(self, columns: Sequence[Column], options: Options) -> None:
         super().__init__(columns, options)
-        self.cells = [_JSON_CELLS[column.kind] for column in columns]
+        moment = functools.partial(_json_moment, options.zone)
+        self.cells = [_JSON_CELLS.get(column.kind, moment) for column in columns]
         names = (json.dumps(c.name, ensure_ascii=False).replace("%", "%%") for c in columns)
         self.line = "{" + ", ".join(f"{name}: %s" for name in names) + "}"
 
@@ -163,6 +196,9 @@ class JsonFile(JsonLinesFile):
     def tail(self) -> str:
         return "\n]\n"
 
+    def broken(self) -> str:
+        return f"\n{BROKEN}\n"
+
 
 _quoted: Callable[[str], str] = encoder.encode_basestring
 
@@ -183,6 +219,10 @@ def json_of(value: Any) -> str:
     if isinstance(value, dt.date | dt.time):
         return _quoted(value.isoformat())
     return _quoted(str(value))
+
+
+def _json_moment(zone: dt.tzinfo, value: Any) -> str:
+    return json_of(local(value, zone))
 
 
 def _json_value(value: Any) -> str:

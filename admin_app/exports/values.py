@@ -32,11 +32,12 @@ MASK = "••••••"
 
 Values = Sequence[Any]
 
-Kind = Literal["text", "code", "number", "bool", "time", "json", "list", "any"]
+Kind = Literal["text", "code", "number", "bool", "time", "moment", "json", "list", "any"]
 """What the values of a column are, but for None, and text where the database holds no such value.
 
 ``text`` may be anything; ``code`` is text that we write ourselves, as an ISO date is. ``time`` are
-dates, times, and both; ``json`` is JSON as text; ``list`` are keys; ``any`` what a host makes.
+dates, times, and both; a ``moment`` is in any zone, and in UTC without one; ``json`` is JSON as
+text; ``list`` are keys; ``any`` what a host makes.
 """
 
 
@@ -162,7 +163,7 @@ def _stored(make: _Make, path: Path, told: Told, options: Options) -> Column:
     if inspection.is_text(stored):
         return make("text")
     if isinstance(stored, sa.DateTime) and stored.timezone:
-        return make("time", functools.partial(_in_zone, options.zone))
+        return make("moment")
     if isinstance(stored, sa.DateTime | sa.Date | sa.Time):
         return make("time")
     if isinstance(stored, sa.Uuid):
@@ -204,19 +205,15 @@ def _enum_words(value: Any) -> Any:
     return value.value if isinstance(value.value, str) else inspection.words(value.name)
 
 
-def _in_zone(zone: dt.tzinfo, values: Values) -> Values:
-    utc = dt.UTC
-
-    def local(value: Any) -> Any:
-        if not isinstance(value, dt.datetime):
-            return value
-        try:
-            # Without a zone it is in UTC, as SQLite gives it back.
-            return (value if value.tzinfo else value.replace(tzinfo=utc)).astimezone(zone)
-        except OverflowError:
-            return value
-
-    return list(map(local, values))
+def local(value: Any, zone: dt.tzinfo) -> Any:
+    """A moment in ``zone``; anything else as it is."""
+    if not isinstance(value, dt.datetime):
+        return value
+    try:
+        # Without a zone it is in UTC, as SQLite gives it back.
+        return (value if value.tzinfo else value.replace(tzinfo=dt.UTC)).astimezone(zone)
+    except OverflowError:
+        return value
 
 
 _PLAIN = (bool, int, float, decimal.Decimal, dt.date, dt.time)

@@ -21,7 +21,7 @@ from xlsxwriter.exceptions import FileCreateError  # type: ignore[import-untyped
 
 from admin_app.errors import OutOfSpace
 from admin_app.exports.options import Options
-from admin_app.exports.values import Column, Values
+from admin_app.exports.values import Column, Values, local
 
 MOST_ROWS = 1_048_576
 MOST_CHARACTERS = 32_767
@@ -34,21 +34,33 @@ _FIRST_YEAR = 1900
 
 
 def written(
-    columns: Sequence[Column], pieces: Iterable[Sequence[Values]], options: Options, title: str
+    columns: Sequence[Column],
+    pieces: Iterable[Sequence[Values]],
+    options: Options,
+    title: str,
+    most_rows: int = MOST_ROWS,
 ) -> IO[bytes]:
-    """A temporary file with the workbook; OutOfSpace where the disk is full."""
+    """A temporary file with the workbook, ``most_rows`` a sheet; OutOfSpace on a full disk."""
     target = tempfile.TemporaryFile()  # noqa: SIM115 - whoever sends it closes it
     try:
         with _disk():
-            with tempfile.TemporaryDirectory() as folder:
+            with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
                 book = xlsxwriter.Workbook(target, _settings(folder))
-                _Sheets(book, columns, options, title).write(pieces)
+                stack.callback(_let_go, book)
+                _Sheets(book, columns, options, title, most_rows).write(pieces)
                 book.close()
             target.seek(0)
     except BaseException:
         target.close()
         raise
     return target
+
+
+def _let_go(book: Any) -> None:
+    """Close the files of sheets that were not finished, which the package leaves open."""
+    for sheet in book.worksheets():
+        with contextlib.suppress(OSError, AttributeError):
+            sheet.row_data_fh.close()
 
 
 def _settings(folder: str) -> dict[str, Any]:
@@ -81,9 +93,11 @@ def _disk() -> Iterator[None]:
 class _Sheets:
     """The sheets of a workbook, each with the titles in its first row."""
 
-    def __init__(self, book: Any, columns: Sequence[Column], options: Options, title: str) -> None:
+    def __init__(
+        self, book: Any, columns: Sequence[Column], options: Options, title: str, most_rows: int
+    ) -> None:
         self.book, self.columns, self.title = book, columns, title
-        self.count = 0
+        self.count, self.most_rows = 0, most_rows
         self.sheet: Any = None
         self.bold = book.add_format({"bold": True})
         self.formats = {
@@ -92,13 +106,18 @@ class _Sheets:
             dt.time: book.add_format({"num_format": "hh:mm:ss"}),
         }
         self.cell = self._raw_cell if options.is_raw else self._cell
+        self.zone = options.zone
+        self.moments = [at for at, column in enumerate(columns) if column.kind == "moment"]
 
     def write(self, pieces: Iterable[Sequence[Values]]) -> None:
         self._begin()
         row = 1
         for piece in pieces:
+            piece = list(piece)
+            for at in self.moments:
+                piece[at] = [local(value, self.zone) for value in piece[at]]
             for values in zip(*piece, strict=True):
-                if row == MOST_ROWS:
+                if row == self.most_rows:
                     self._begin()
                     row = 1
                 for at, value in enumerate(values):

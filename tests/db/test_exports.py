@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import http.client
 import io
 import itertools
+import json
 import pickle
 import threading
 import urllib.request
 
+import pytest
 import sqlalchemy as sa
 from markupsafe import Markup
 from sqlalchemy import orm
 from werkzeug.serving import make_server
 
 from admin_app import ModelView, Policy, display
+from admin_app.listing import PIECE
 from examples.fleet.models import Category, Order, Product
 
 
@@ -92,18 +97,69 @@ def test_an_export_is_whole_on_a_real_server(own_site):
         can_export = True
 
     own_site.admin.register(Order, Exported, endpoint="exported")
-    server = make_server("127.0.0.1", 0, own_site.app, threaded=True)
+    with (
+        served(own_site) as place,
+        urllib.request.urlopen(f"http://{place}/exported/export/csv/") as response,
+    ):
+        exported = rows(response.read().decode())
+    assert len(exported) == 121
+
+
+def many_accounts(make_site, **options):
+    """A site with more accounts than a file holds at once."""
+    site = make_site(Base)
+    with site.session() as session:
+        session.execute(sa.insert(Account), [{"name": f"n{n}"} for n in range(PIECE + 50)])
+        session.commit()
+    site.admin.register(Account, type("View", (ModelView,), options))
+    return site
+
+
+@contextlib.contextmanager
+def served(site):
+    """A real server over ``site``: its host and the path of the admin."""
+    server = make_server("127.0.0.1", 0, site.app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        url = f"http://127.0.0.1:{server.server_port}/admin/exported/export/csv/"
-        with urllib.request.urlopen(url) as response:
-            exported = rows(response.read().decode())
+        yield f"127.0.0.1:{server.server_port}/admin"
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
-    assert len(exported) == 121
+
+
+@pytest.mark.parametrize("type_", ["csv", "jsonl", "json"])
+def test_a_file_that_breaks_off_is_whole_for_nobody(make_site, type_):
+    def broken(view, context, account, name):
+        if account.name == f"n{PIECE + 10}":
+            raise RuntimeError("No such thing.")
+        return account.name
+
+    site = many_accounts(make_site, column_formatters_export={"name": broken})
+    site.app.testing = False
+    with (
+        served(site) as place,
+        urllib.request.urlopen(f"http://{place}/account/export/{type_}/?sort=id") as response,
+        pytest.raises(http.client.IncompleteRead) as refused,
+    ):
+        response.read()
+    assert b"This file is not whole" in refused.value.partial.splitlines()[-1]
+    with pytest.raises(ValueError, match="Expecting|Extra"):
+        json.loads(refused.value.partial)
+
+
+def test_all_rows_of_a_file_are_from_one_moment(make_site):
+    site = many_accounts(make_site)
+    response = site.client.get("/admin/account/export/csv/?columns=name", buffered=False)
+    pieces = iter(response.response)
+    assert next(pieces) == b"Name\r\n"
+    with site.engine.begin() as connection:
+        connection.execute(sa.update(Account).values(name="changed"))
+        connection.execute(sa.insert(Account).values(name="new"))
+    found = b"".join(pieces).split()
+    response.close()
+    assert found == [f"n{n}".encode() for n in range(PIECE + 50)]
 
 
 def test_a_file_has_the_columns_that_the_visitor_chose_in_his_order(own_site):
