@@ -146,7 +146,7 @@ class Reader:
             text=f"New {noun.lower()}"
             if is_unknown
             else noun
-            if text is None
+            if text is None or view is None
             else f"{noun} {text}",
             url=link,
             columns=list(self._columns(table_name, kind, old or {}, new or {}, made)),
@@ -235,7 +235,9 @@ class Reader:
         view = self.views.get(table_name)
         key = self._attribute(view, table_name, name)
         if view is None or key is None:
-            return inspection.words(name)
+            table = self.tables.get(table_name)
+            is_pointer = table is not None and name in table.c and bool(table.c[name].foreign_keys)
+            return inspection.words(name.removesuffix("_id") if is_pointer else name)
         return str(view.get_column_name(key))
 
 

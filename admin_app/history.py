@@ -299,6 +299,12 @@ class HistoryView(ModelView):
         url: str = flask.url_for(f"{self.endpoint}.index_view", actor_id__is=record.actor_id)
         return url
 
+    def model_url(self, view: Any, source: str | None = None) -> str:
+        """Where the changes are that were made of rows of ``view``, perhaps only of one kind."""
+        table = view.mapper.local_table.key
+        url: str = self.get_url(".index_view", model__is=table, source__is=source)
+        return url
+
     def undo_page_url(self, number: int) -> str:
         """Where a change set is undone."""
         url: str = flask.url_for(f"{self.endpoint}.undo_view", id=number)

@@ -41,8 +41,8 @@ from admin_app.errors import Forbidden, InvalidRequest, NotFound, WriteRefused
 from admin_app.listing import Listing
 from admin_app.navigation import breadcrumbs
 
-SHOWN = 200
-"""Changes of a row that its page shows."""
+SHOWN = 100
+"""Changes of a row that its page shows at once."""
 
 MOST_RECORDS = 2_000
 """Changes of a row, newest first, by which it is taken back."""
@@ -141,6 +141,16 @@ class Row:
             for table in self.tables
         ]
 
+    def changes(self) -> list[RowChangeRecord]:
+        """Its changes with those of the rows that tie it to others (many to many), newest first."""
+        between = {
+            relationship.secondary
+            for relationship in self.mapper.relationships
+            if isinstance(relationship.secondary, sa.Table) and not relationship.viewonly
+        }
+        ties = versions.ties_of(self.session, self.mapper, self.identity, between, MOST_RECORDS)
+        return sorted([*self.records, *ties], key=lambda record: -record.id)
+
     def may(self, what: str) -> bool:
         """Whether the visitor may ``change`` this row back, or ``add`` one that is gone."""
         if not (self.view.is_accessible() and self.view.allows(what) and self.view.may("undo")):
@@ -199,7 +209,10 @@ def _reader(row: Row, images_: Sequence[tuple[str, Any, Any]]) -> changed_rows.R
 
 def page(row: Row) -> c.RowHistoryPage:
     """The changes of ``row``, newest first, each field with a way back."""
-    shown = row.records[:SHOWN]
+    before = request.args.get("before", "")
+    last = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
+    found = [r for r in row.changes() if last is None or r.id < last]
+    shown = found[:SHOWN]
     reader = _reader(row, [(r.table_name, r.old, r.new) for r in shown])
     revertible = _Revertible(row)
     entries = []
@@ -216,7 +229,7 @@ def page(row: Row) -> c.RowHistoryPage:
         breadcrumbs=_breadcrumbs(row, ("History", None)),
         is_gone=row.instance is None,
         changes=entries,
-        more_text=f"and {len(row.records) - SHOWN:,} more" if len(row.records) > SHOWN else None,
+        older_url=row.url(before=shown[-1].id) if len(found) > SHOWN else None,
         at_url=row.history.get_url(".row_view"),
         at_hidden=[("of", row.view.endpoint), ("id", row.text)],
     )

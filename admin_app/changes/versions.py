@@ -104,9 +104,54 @@ def records_of(
         criteria.append(
             sa.and_(RowChangeRecord.table_name == table.key, RowChangeRecord.key == key)
         )
+    return _newest(session, sa.or_(sa.false(), *criteria), limit)
+
+
+def ties_of(
+    session: AnySession,
+    mapper: orm.Mapper[Any],
+    identity: Sequence[Any],
+    tables: Iterable[sa.Table],
+    limit: int,
+) -> list[RowChangeRecord]:
+    """The newest changes of rows of ``tables`` that point to one row, by a part of their key."""
+    connection = session.connection(bind_arguments={"mapper": mapper})
+    criteria = []
+    for table in sorted(tables, key=lambda t: str(t.key)):
+        names = [column.name for column in images.key_columns(table)]
+        for constraint in table.foreign_key_constraints:
+            target = constraint.referred_table
+            local = [element.parent.name for element in constraint.elements]
+            is_simple = len(local) == len(target.primary_key.columns) == 1 < len(names)
+            if not is_simple or target not in mapper.tables or local[0] not in names:
+                continue
+            place = names.index(local[0])
+            values = dict(zip((k.name for k in target.primary_key.columns), identity, strict=False))
+            part = images.key_text_of(connection, target, values)[1:-1]
+            start = "[" if place == 0 else "%, "
+            end = "]" if place == len(names) - 1 else ", %"
+            pattern = start + _escaped(part) + end
+            criteria.append(
+                sa.and_(
+                    RowChangeRecord.table_name == table.key,
+                    RowChangeRecord.key.like(pattern, escape="/"),
+                )
+            )
+    if not criteria:
+        return []
+    return _newest(session, sa.or_(*criteria), limit)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("/", "//").replace("%", "/%").replace("_", "/_")
+
+
+def _newest(
+    session: AnySession, criterion: sa.ColumnElement[bool], limit: int
+) -> list[RowChangeRecord]:
     statement = (
         sa.select(RowChangeRecord)
-        .where(sa.or_(sa.false(), *criteria))
+        .where(criterion)
         .options(orm.joinedload(RowChangeRecord.change_set))
         .order_by(RowChangeRecord.id.desc())
         .limit(limit)

@@ -200,7 +200,7 @@ class RowHistoryPage:
     breadcrumbs: list[Crumb]
     is_gone: bool
     changes: list[HistoryEntry]
-    more_text: str | None
+    older_url: str | None
     at_url: str
     """Where the row is shown as it was ``at`` some moment."""
     at_hidden: list[tuple[str, str]]

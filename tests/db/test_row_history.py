@@ -11,12 +11,20 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from admin_app import ModelView, Policy
+from admin_app import ModelView, Policy, row_history
 from admin_app.changes import ChangeSetRecord
 
 
 class Base(orm.DeclarativeBase):
     pass
+
+
+part_label = sa.Table(
+    "part_label",
+    Base.metadata,
+    sa.Column("label_id", sa.ForeignKey("label.id"), primary_key=True),
+    sa.Column("part_id", sa.ForeignKey("part.id"), primary_key=True),
+)
 
 
 class Part(Base):
@@ -26,6 +34,7 @@ class Part(Base):
     price: orm.Mapped[int]
     password: orm.Mapped[str | None]
     kind: orm.Mapped[str] = orm.mapped_column(default="part")
+    labels: orm.Mapped[list[Label]] = orm.relationship(secondary=part_label)
     version = orm.mapped_column(sa.Integer, nullable=False)
     __mapper_args__ = {
         "polymorphic_on": "kind",
@@ -42,6 +51,15 @@ class Wheel(Part):
     id: orm.Mapped[uuid.UUID] = orm.mapped_column(sa.ForeignKey("part.id"), primary_key=True)
     spokes: orm.Mapped[int]
     __mapper_args__ = {"polymorphic_identity": "wheel"}
+
+
+class Label(Base):
+    __tablename__ = "label"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    name: orm.Mapped[str]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 KEY = uuid.UUID(int=7)
@@ -188,6 +206,23 @@ def test_what_changed_without_the_history_is_told(site):
     page = text_of(get(site, at=1))
     assert "does not reach back so far" in page
     assert "Name B now Z" in page
+
+
+def test_the_history_of_a_row_tells_of_its_ties_and_is_paged(site, monkeypatch):
+    with site.app.app_context(), site.admin.change_set(model=Part) as own:
+        own.session.get(Part, KEY).labels = [Label(id=1, name="Red"), Label(id=12, name="Blue")]
+    with site.app.app_context(), site.admin.change_set(model=Part) as own:
+        own.session.add(
+            Part(id=uuid.UUID(int=9), name="D", price=1, labels=[Label(id=2, name="L")])
+        )
+    text = text_of(get(site))
+    assert text.count("Label Red") == text.count("Label Blue") == 1
+    assert "Label L " not in text
+    monkeypatch.setattr(row_history, "SHOWN", 3)
+    page = get(site)
+    older = html.unescape(re.search(r'href="([^"]*before=[^"]*)"', page.text)[1])
+    texts = [text_of(page), text_of(site.client.get(older))]
+    assert [t.count("Whole change") for t in texts] == [3, 2]
 
 
 class Narrow(Policy):
