@@ -14,7 +14,7 @@ import logging
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
@@ -151,6 +151,8 @@ class ErrorPage:
     home_url: str | None = None
     back_url: str | None = None
     error_id: str | None = None
+    again: list[tuple[str, str]] = field(default_factory=list)
+    again_url: str | None = None
 
 
 Enter = Callable[[], ResponseReturnValue | None]
@@ -501,6 +503,8 @@ def _error_html(status: int, title: str, sentence: str, error_id: str | None) ->
         back_url=_referring_path(),
         error_id=error_id,
     )
+    if status == 503 and (again := _sent_fields()):
+        page = replace(page, again=again, again_url=request.root_path + request.full_path)
     try:
         return flask.render_template("admin/error.html", page=page, admin_view=None)
     except Exception:
@@ -511,6 +515,14 @@ def _error_html(status: int, title: str, sentence: str, error_id: str | None) ->
             f"<!doctype html><html lang=en><title>{escape(title)}</title>"
             f"<h1>{escape(title)}</h1><p>{escape(sentence)}{told}</p>"
         )
+
+
+def _sent_fields() -> list[tuple[str, str]]:
+    """What a form sent, for another try; nothing where a page cannot hold it or should not."""
+    if request.method != "POST" or any(file.filename for file in request.files.values()):
+        return []
+    is_secret = any("password" in name.lower() for name in request.form)
+    return [] if is_secret else [*request.form.items(multi=True)]
 
 
 def _referring_path() -> str | None:

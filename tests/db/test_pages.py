@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import io
 import logging
 import re
+from html import unescape
 from pathlib import Path
 
 import flask
@@ -14,7 +16,7 @@ from flask.testing import FlaskClient
 from flask_wtf.csrf import CSRFProtect
 
 from admin_app import database, pages
-from admin_app.errors import Forbidden, InvalidRequest, NotFound, WriteRefused
+from admin_app.errors import Forbidden, InvalidRequest, NotFound, OutOfTime, WriteRefused
 from admin_app.pages import safe_url
 
 
@@ -187,6 +189,21 @@ def test_a_script_is_told_in_json(app: flask.Flask) -> None:
     client = failing(app, NotFound("No such order."))
     answer = client.get("/admin/fail", headers={"Accept": "application/json"})
     assert answer.json == {"error": "No such order.", "error_id": None}
+
+
+def test_a_form_that_met_no_database_can_be_sent_again_as_it_was(app: flask.Flask) -> None:
+    def save() -> str:
+        raise OutOfTime("Busy.")
+
+    app.config["WTF_CSRF_ENABLED"] = False
+    app.add_url_rule("/admin/save", "save", save, methods=["POST"])
+    client = app.test_client()
+    typed = {"note": ['<b> & "two"\nlines', "more"]}
+    html = client.post("/admin/save?id=é%26", data=typed).text
+    assert 'action="/admin/save?id=é%26"' in html
+    assert [unescape(v) for v in re.findall(r'name="note" value="([^"]*)"', html)] == typed["note"]
+    for unkept in ({"password": "hunter2"}, {"file": (io.BytesIO(b"x"), "a.txt")}):
+        assert "Send it again" not in client.post("/admin/save", data=unkept).text
 
 
 def test_a_fault_is_logged_under_the_id_that_the_page_shows(
