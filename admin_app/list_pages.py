@@ -113,7 +113,7 @@ def list_page(
     all_url = _unfiltered(url, search=None) if is_narrowed else None
     title, singular = str(view.name), view.singular.lower()
     actions = _actions(view) if sheet is None else []
-    rows_of = url.arguments(page=None, across=None)
+    rows_of = url.query(page=None, across=None)
     return c.ListPage(
         title=title,
         singular=singular,
@@ -140,12 +140,12 @@ def list_page(
         bulk=_bulk(view, url, found) if actions or view.actions_on("row") else None,
         create_url=view.url_for("create", url=url.back()) if view.allows("add") else None,
         export_urls=[
-            (type_, view.url_for("export", export_type=type_, **rows_of))
+            (type_, view.url_for("export", export_type=type_) + rows_of)
             for type_ in view.export_types
         ]
         if view.allows("export")
         else [],
-        export_page_url=view.get_url(".export_page", **rows_of) if view.allows("export") else None,
+        export_page_url=view.get_url(".export_page") + rows_of if view.allows("export") else None,
         **dict[str, Any](chooser.look()),
         order=_order_menu(view, url, state, rows, found),
         count_url=url(count="exact") if found.count and not found.count.is_exact else None,
@@ -220,7 +220,7 @@ def _more(view: Any, url: _ListUrl) -> list[c.MenuGroup]:
         entry = c.MenuEntry(f"Import {view.plural}", view.get_url(".import_view"))
         groups.append(c.MenuGroup(None, [entry]))
     if not view.has_own_rows and view.may("query"):
-        query = view.get_url(".query_view", **url.arguments())
+        query = view.get_url(".query_view") + url.query()
         groups.append(c.MenuGroup(None, [c.MenuEntry("Show query", query)]))
     if saving.keeps_history(view) and view.admin.history.is_accessible():
         changes = view.admin.history.model_url
@@ -318,7 +318,11 @@ class _ListUrl:
         return {"page": page, "after": state.after, "before": state.before, "at": state.at}
 
     def __call__(self, **changed: Any) -> str:
-        # As url_for writes them, which looks for the route again each time.
+        return self._path + self.query(**changed)
+
+    def query(self, **changed: Any) -> str:
+        """The part of the address from its question mark on; empty where it has none."""
+        # As url_for writes it, which looks for the route again each time.
         if self._is_plain and _NOT_PLAIN.isdisjoint(changed):
             # A page has dozens of these addresses, which differ in one argument or two.
             kept = self._written if _PLACE.isdisjoint(changed) else self._placeless
@@ -326,7 +330,7 @@ class _ListUrl:
         else:
             parts = _written(self.arguments(**changed))
         query = "&".join([part for part in parts.values() if part])
-        return f"{self._path}?{query}" if query else self._path
+        return f"?{query}" if query else ""
 
     def back(self) -> str | None:
         """The present list, as other pages lead back to it; None when it is the plain one."""
