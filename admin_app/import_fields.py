@@ -379,7 +379,8 @@ class _Finder:
                 named[text] = codec.decode(text.strip())
             except NotFound:
                 continue
-        rows = self.listing.many(self.view.get_session(), list(dict.fromkeys(named.values())))
+        keys = [getattr(self.mapper.class_, k) for k in inspection.identity_keys(self.mapper)]
+        rows = self._among(keys, list(dict.fromkeys(named.values())))
         known = {sa.inspect(row).identity: row for row in rows}
         return {
             t: known[named[t]] if t in named and named[t] in known else self._missing(t)
@@ -423,13 +424,24 @@ class _Finder:
         return {text: self._only(text, list(rows.values())) for text, rows in found.items()}
 
     def _having(self, key: str, values: Sequence[Any]) -> list[Any]:
-        attribute = getattr(self.mapper.class_, key)
-        session, rows = self.view.get_session(), []
+        return self._among([getattr(self.mapper.class_, key)], [(value,) for value in values])
+
+    def _among(self, attributes: Sequence[Any], values: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """The rows in reach that have one of ``values``; a thousand of these in a statement."""
+        session, rows = self.view.get_session(), list[Any]()
         for start in range(0, len(values), 1_000):
-            portion = [(value,) for value in values[start : start + 1_000]]
-            statement = self.listing.base().where(among([attribute], portion))
+            portion = values[start : start + 1_000]
+            own = inspection.own_rows(self.mapper)
+            statement = self.listing.base().where(among(attributes, portion), *own)
             statement = statement.options(*listings.label_options(self.mapper))
-            rows += session.scalars(statement).unique().all()
+            try:
+                # What was written before stays where the database cannot read one of them.
+                with session.begin_nested():
+                    rows += session.scalars(statement).unique().all()
+            except sa.exc.DataError:
+                if len(portion) > 1:
+                    rows += [row for value in portion for row in self._among(attributes, [value])]
+        listings.load_chains(session, rows)
         return rows
 
     def _only(self, text: str, rows: Sequence[Any]) -> Any:

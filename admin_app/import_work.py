@@ -81,7 +81,8 @@ def _with_ways(rows: ImportedRows, upload: Upload, settings: Settings, width: in
         target = rows.offer.targets.get(choice.target)
         if target is None or not target.is_relation or choice.way:
             continue
-        texts = list(dict.fromkeys(t for row in sample for t in _named(row.cells[place], target)))
+        named = (t for row in sample for t in _named(row.cells[place], target))
+        texts = list(dict.fromkeys(t for t in named if reading.is_storable(t)))
         best, most = target.ways[0].name, 0
         for way in target.ways if texts else ():
             found = sum(not isinstance(one, str) for one in way.find(texts).values())

@@ -12,7 +12,6 @@ import datetime as dt
 import decimal
 import enum
 import hashlib
-import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from sqlalchemy import exc, orm
 
 from admin_app import changes, constraints, formulas, inspection
 from admin_app.errors import Contended, WriteRefused
-from admin_app.imports.reading import Cell, FileRow, Quoted, json_text, parts
+from admin_app.imports.reading import Cell, FileRow, Quoted, is_storable, json_text, parts
 from admin_app.imports.targets import NEEDED, Offer, Settings, Target
 from admin_app.listing import Listing
 
@@ -36,7 +35,6 @@ REMEMBERED = 200_000
 CACHED = 5_000
 
 _NOT_STORED = "This holds a character that cannot be stored."
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 Kind = Literal["created", "changed", "unchanged", "rejected"]
 KINDS: tuple[Kind, ...] = ("created", "changed", "unchanged", "rejected")
@@ -197,7 +195,7 @@ class Importer:
             return target.blank if target.is_nullable else _Sign.EMPTY
         if isinstance(cell, list):
             if target.is_multiple:
-                if any(map(_UNSTORABLE.search, cell)):
+                if not all(map(is_storable, cell)):
                     raise ValueError(_NOT_STORED)
                 return [str(one) for one in cell]
             cell = json_text(cell)
@@ -208,7 +206,7 @@ class Importer:
             cell = formulas.armed(cell)
         if not is_given or (not cell.strip() and not target.is_text):
             return _Sign.EMPTY
-        if _UNSTORABLE.search(cell):
+        if not is_storable(cell):
             raise ValueError(_NOT_STORED)
         if target.is_relation:
             return parts(cell) if target.is_multiple else cell

@@ -524,6 +524,14 @@ def parts(text: str) -> list[str]:
     return [part.strip() for part in text.split(sign) if part.strip()]
 
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def is_storable(text: str) -> bool:
+    """Whether a database can hold ``text``."""
+    return _UNSTORABLE.search(text) is None
+
+
 def batches(rows: Iterable[FileRow], size: int) -> Iterator[list[FileRow]]:
     """``rows``, ``size`` at a time."""
     rows = iter(rows)
