@@ -101,7 +101,12 @@ class RowLookup:
             raise InvalidRequest("This took too long to find. Type more of it.") from None
 
     def words(self, instance: Any) -> str:
-        """What a row is called here: a loader of the host may have its own words."""
+        """What a row is called here: a loader of the host may have its own words.
+
+        One that is out of the visitor's reach goes by its key.
+        """
+        if listings.is_out_of_reach(instance):
+            return inspection.identity_text(self.mapper).of(instance)
         shown = self.loader.format(instance) if self._is_own("format") else None
         return str(shown[1]) if shown else inspection.label(self.mapper).of(instance)
 

@@ -24,7 +24,7 @@ from markupsafe import Markup, escape
 from admin_app import columns, inspection, json_text, moments
 from admin_app.as_stored import AsStored
 from admin_app.inspection import Path
-from admin_app.listing import ListedRow
+from admin_app.listing import ListedRow, is_out_of_reach
 from admin_app.markup import escaped, has_signs, late, safe
 
 CUT = 80
@@ -441,12 +441,14 @@ def _relationship_renderer(path: Path, links: Links) -> Callable[[Any], Markup]:
 
 def _row_renderer(mapper: sa.orm.Mapper[Any], links: Links) -> Callable[[Any], Markup]:
     """The label of a row, leading to its page."""
-    label = inspection.label(mapper)
+    label, text_of = inspection.label(mapper), inspection.identity_text(mapper)
     url_of = links(mapper)
 
     def render_one(value: Any) -> Markup:
         if value is None:
             return NONE
+        if is_out_of_reach(value):
+            return safe(f'<span class="muted">{escaped(text_of.of(value))}</span>')
         words, url = label.of(value), url_of(value)
         if url is None:
             return text(words)
@@ -478,7 +480,7 @@ def getter(path: Path) -> Callable[[ListedRow], Any]:
         value = row.instance
         for step in steps:
             value = getattr(value, step)
-            if value is None:
+            if value is None or is_out_of_reach(value):
                 return None
         return _called(getattr(value, key))
 

@@ -368,7 +368,9 @@ class ModelView(
     @property
     def is_narrowed(self) -> bool:
         """Whether the current principal may see some of the rows only."""
-        return self.get_listing().is_narrowed
+        if self.parent_view is not None:
+            return self.get_listing().is_narrowed
+        return self._scope() is not None or self._narrowed("view", self.model) is not None
 
     def _narrowed(self, what: str, model: type[Any]) -> sa.ColumnElement[bool] | None:
         """The predicate that the policy sets on rows of ``model``."""
@@ -472,7 +474,8 @@ class ModelView(
             return None
         keys = self._form_keys if what == "change" else ()
         options = listing.form_options(self.mapper, keys)
-        return self.get_listing(what).one(self.get_session(), identity, options=options, lock=lock)
+        rows = self.get_listing(what)
+        return rows.one(self.get_session(), identity, options=options, lock=lock, noted=keys)
 
     def one_to_change(self, text: str) -> Any:
         """The instance that ``text`` of a URL stands for, locked; None when none is in reach."""

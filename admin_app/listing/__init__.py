@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from admin_app.listing.loading import (
     form_options,
+    is_out_of_reach,
     label_options,
     load_chains,
     load_options,
@@ -49,6 +50,7 @@ __all__ = [
     "known_indexes",
     "known_table",
     "label_options",
+    "is_out_of_reach",
     "load_chains",
     "load_options",
     "members",

@@ -157,6 +157,41 @@ def _far_options(mapper: orm.Mapper[Any], key: str) -> list[Any]:
     return _label_path_options(None, mapper.class_, inspection.relationships(mapper)[key])
 
 
+def note_reach(session: AnySession, instances: Iterable[Any], reach: Reach) -> None:
+    """Note which of ``instances``, rows that others lead to, are out of ``reach``.
+
+    One statement for each class of which only some rows are in reach; see `is_out_of_reach`.
+    """
+    by_mapper: dict[orm.Mapper[Any], dict[tuple[Any, ...], Any]] = {}
+    for instance in instances:
+        state = sa.inspect(instance)
+        if state.identity is not None:
+            by_mapper.setdefault(state.mapper, {})[tuple(state.identity)] = instance
+    for mapper, found in by_mapper.items():
+        criteria = list(within(mapper.class_, mapper, reach))
+        if not criteria:
+            continue
+        keys = [getattr(mapper.class_, key) for key in inspection.identity_keys(mapper)]
+        among = (
+            sa.tuple_(*keys).in_(list(found))
+            if len(keys) > 1
+            else keys[0].in_([value for (value,) in found])
+        )
+        statement = sa.select(*keys).where(among, *criteria)
+        within_reach = {tuple(row) for row in session.execute(statement)}
+        for identity, instance in found.items():
+            if identity not in within_reach:
+                instance.__dict__[_BEYOND] = True
+
+
+def is_out_of_reach(instance: Any) -> bool:
+    """Whether `note_reach` found that the visitor may not see this related row."""
+    return _BEYOND in getattr(instance, "__dict__", ())
+
+
+_BEYOND = "_admin_out_of_reach"
+
+
 def load_chains(session: AnySession, instances: Iterable[Any]) -> None:
     """Load what stands above ``instances`` in trees whose ``__str__`` tells the whole way there.
 

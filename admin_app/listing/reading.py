@@ -19,7 +19,7 @@ from sqlalchemy.sql import visitors
 from admin_app import database, inspection
 from admin_app.errors import InvalidRequest, OutOfTime
 from admin_app.listing import counting, paging, tables
-from admin_app.listing.loading import AnySession, Statement, load_chains
+from admin_app.listing.loading import AnySession, Statement
 from admin_app.listing.ordering import Key, Known, Ordering, is_served, ordering
 from admin_app.listing.paging import Segment
 from admin_app.listing.state import COUNT_LIMIT, Count, ListState, Page
@@ -243,7 +243,7 @@ class _Reader:
         if is_backward:
             found.reverse()
         rows = self.listing._listed(found)
-        load_chains(self.session, self.listing._labelled(rows))
+        self.listing.settle(self.session, rows)
         is_within = bool(state.after or state.at or state.page)
         has_next = state.before is not None if is_backward else has_more
         total = self._count(len(rows), has_next, has_more) if self.is_count_asked else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,7 @@ from admin_app.listing.loading import (
     load_chains,
     load_options,
     members_count,
+    note_reach,
     read_stored,
     referred,
 )
@@ -227,7 +229,7 @@ class Listing:
         found = session.scalars(statement.execution_options(yield_per=PIECE))
         for piece in found.partitions():
             instances = [instance for instance in piece if instance is not None]
-            load_chains(session, self._labelled(ListedRow(one, {}) for one in instances))
+            self.settle(session, [ListedRow(one, {}) for one in instances])
             for path in counted:
                 count_members(session, path, instances, self.reach)
             if documents and instances:
@@ -267,9 +269,11 @@ class Listing:
         *,
         options: Sequence[Any] = (),
         lock: bool = False,
+        noted: Iterable[str] = (),
     ) -> Any | None:
         """The instance with ``identity`` if it is in scope, else None.
 
+        Of the one related row that an attribute ``noted`` holds it is noted whether it is in reach.
         ``lock`` reads the row afresh, FOR UPDATE where the database has it.
         """
         statement = self.base().options(*options)
@@ -279,8 +283,20 @@ class Listing:
                 populate_existing=True
             )
         with _unreadable_keys(session):
-            return session.scalars(statement).first()
+            found = session.scalars(statement).first()
+            if found is not None:
+                note_reach(session, self._held(found, noted), self.reach)
+            return found
         return None
+
+    def _held(self, instance: Any, keys: Iterable[str]) -> Iterator[Any]:
+        """The rows that relationships of ``instance`` to one row hold, and that are loaded."""
+        known, state = inspection.relationships(self.mapper), sa.inspect(instance)
+        for key in keys:
+            if key in known and inspection.is_to_one(known[key]) and key not in state.unloaded:
+                held = state.dict.get(key)
+                if held is not None:
+                    yield held
 
     def row(self, session: AnySession, identity: Sequence[Any]) -> ListedRow | None:
         """The row with ``identity`` and all that `columns` need, if it is in scope."""
@@ -288,7 +304,9 @@ class Listing:
         statement = statement.where(*self._has_identity(identity))
         with _unreadable_keys(session):
             found = session.execute(statement).first()
-            return None if found is None else next(iter(self._listed([found])), None)
+            rows = [] if found is None else self._listed([found])
+            self.settle(session, rows)
+            return rows[0] if rows else None
         return None
 
     def rows_of(
@@ -314,7 +332,7 @@ class Listing:
             statement = statement.execution_options(populate_existing=True)
         with _unreadable_keys(session):
             rows = self._listed(session.execute(statement))
-            load_chains(session, self._labelled(rows))
+            self.settle(session, rows)
             return rows
         return []
 
@@ -342,6 +360,25 @@ class Listing:
                 found += session.scalars(statement).unique().all()
         load_chains(session, found)
         return found
+
+    def settle(self, session: AnySession, rows: Sequence[ListedRow]) -> None:
+        """Read what rows that were just read still need: labels, and what of them may be seen."""
+        load_chains(session, self._labelled(rows))
+        known: dict[orm.Mapper[Any], bool] = {}
+
+        def is_narrowed(mapper: orm.Mapper[Any]) -> bool:
+            if mapper not in known:
+                known[mapper] = self.reach.rows(mapper) is not None
+            return known[mapper]
+
+        ways = {
+            tuple(r.key for r in _to_one(path))
+            for path in self.columns
+            if any(is_narrowed(r.mapper) for r in _to_one(path))
+        }
+        names = [name for name, _, target, _ in self._referred() if is_narrowed(target)]
+        if ways or names:
+            note_reach(session, _followed(rows, ways, names), self.reach)
 
     def _labelled(self, rows: Iterable[ListedRow]) -> Iterator[Any]:
         """The related instances whose labels the columns show."""
@@ -378,6 +415,26 @@ class Listing:
             is_rounded = isinstance(attribute.type, sa.REAL | sa.FLOAT) and value is not None
             criteria.append(attribute == (sa.cast(value, attribute.type) if is_rounded else value))
         return criteria
+
+
+def _to_one(path: Path) -> Iterator[orm.RelationshipProperty[Any]]:
+    """The relationships of ``path`` up to the first that leads to many rows."""
+    return itertools.takewhile(inspection.is_to_one, path.steps)
+
+
+def _followed(
+    rows: Iterable[ListedRow], ways: Iterable[Sequence[str]], names: Iterable[str]
+) -> Iterator[Any]:
+    """The related instances that attributes lead to, and those that were read along by name."""
+    for row in rows:
+        yield from (row.extras[n] for n in names if row.extras.get(n) is not None)
+        for way in ways:
+            instance = row.instance
+            for key in way:
+                instance = getattr(instance, key)
+                if instance is None:
+                    break
+                yield instance
 
 
 def _is_own_json(path: Path) -> bool:

@@ -26,6 +26,7 @@ from admin_app.listing.loading import (
     load_options,
     member_counts,
 )
+from admin_app.listing.matching import within
 from admin_app.listing.state import ListedRow
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ class _Plan:
         piece = _Piece(columns, len(self.keys), self.offset)
         if self.asked:
             listed = (ListedRow(instance, {}) for instance in piece.instances)
-            load_chains(self.session, self.listing._labelled(listed))
+            self.listing.settle(self.session, list(listed))
         return [make(piece) for make in self.makers]
 
     # What a column is made of
@@ -243,7 +244,10 @@ class _Plan:
             way = (*way, relationship.key)
             if way not in self.joins:
                 target = orm.aliased(relationship.mapper, flat=True)
-                self.joins[way] = (target, getattr(entity, relationship.key).of_type(target))
+                # Of a row out of reach a file has the key alone.
+                seen = within(target, relationship.mapper, self.listing.reach)
+                on = getattr(entity, relationship.key).of_type(target).and_(*seen)
+                self.joins[way] = (target, on)
             entity = self.joins[way][0]
         return entity
 
@@ -310,7 +314,8 @@ class _Plan:
             known.clear()
             missing = list({i: None for i in identities if None not in i})
         if missing:
-            statement = sa.select(target.class_).where(_among(target, missing))
+            seen = within(target.class_, target, self.listing.reach)
+            statement = sa.select(target.class_).where(_among(target, missing), *seen)
             rows = self.session.scalars(
                 statement.options(*label_options(target)), bind_arguments={"mapper": target}
             )
@@ -335,6 +340,7 @@ class _Plan:
             sa.select(*own, *others)
             .join(getattr(self.mapper.class_, relationship.key).of_type(member))
             .where(_among(self.mapper, piece.identities))
+            .where(*within(member, relationship.mapper, self.listing.reach))
             .order_by(*others)
         )
         encode = inspection.identity_text(relationship.mapper).encode
