@@ -238,7 +238,11 @@ class Reader:
             table = self.tables.get(table_name)
             is_pointer = table is not None and name in table.c and bool(table.c[name].foreign_keys)
             return inspection.words(name.removesuffix("_id") if is_pointer else name)
-        return str(view.get_column_name(key))
+        # Named after the row that it points to, as in forms, unless the view names it itself.
+        to = inspection.foreign_key_relationships(view.mapper).get(key)
+        is_alone = to is not None and len(view.mapper.relationships[to].local_columns) == 1
+        is_named = key in (view.column_labels or {})
+        return str(view.get_column_name(to if is_alone and not is_named else key))
 
 
 def _target(column: sa.Column[Any]) -> sa.Column[Any] | None:

@@ -72,8 +72,15 @@ def rebuilt(
         current,
         frozenset(walk.unsure & names),
         frozenset() if walk.image is None else frozenset(names - walk.image.keys()),
-        walk.image is not None and not earlier and (not later or later[-1].kind != "insert"),
+        walk.image is not None and not earlier and _is_unmet(later, at),
     )
+
+
+def _is_unmet(later: Sequence[RowChangeRecord], at: At) -> bool:
+    """Whether the time is before the first change of a row that was there before it."""
+    if not later:
+        return True
+    return later[-1].kind != "insert" and later[-1].change_set_id != at
 
 
 def _is_later(record: RowChangeRecord, at: At) -> bool:

@@ -188,6 +188,7 @@ def test_a_deleted_row_of_several_tables_is_brought_back(site):
         assert session.get(Wheel, key) is None
     page = get(site, id=key, at=5)
     assert "found it on" in text_of(page)
+    assert "does not reach" not in text_of(page)
     assert "Spokes 36" in text_of(page)
     url = html.unescape(re.search(r'action="([^"]*restore[^"]*)"', page.text)[1])
     _, answer = review(site, url)
