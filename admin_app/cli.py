@@ -168,13 +168,16 @@ def init_db() -> None:
     "--older-than", type=click.IntRange(min=1), required=True, metavar="DAYS", help="In days."
 )
 def prune_history(older_than: int) -> None:
-    """Delete what the history holds of changes before that many days."""
+    """Delete what the history holds of changes, and the jobs that ended, before that many days."""
     admin = current_app.extensions["admin_app"]
     before = dt.datetime.now(dt.UTC) - dt.timedelta(days=older_than)
     with _told():
         cut = chain.cut if admin.has_table(chain.ChainRecord) else None
         count = audit.prune(admin.session, before, cut)
+        ended = jobs.prune(admin, before) if admin.has_table(jobs.Job) else 0
     click.echo(f"{count:,} {'change is' if count == 1 else 'changes are'} forgotten.")
+    if ended:
+        click.echo(f"{ended:,} {'job is' if ended == 1 else 'jobs are'} forgotten.")
 
 
 @admin_cli.command("verify-history")
@@ -259,6 +262,20 @@ def _do(connection: sa.Connection, statements: list[str], is_printed: bool) -> N
         return
     # Whoever is at work on a table shall not make the site wait behind this.
     triggers.run(connection, ["SET LOCAL lock_timeout = '5s'", *statements])
+
+
+@admin_cli.command("jobs")
+def list_jobs() -> None:
+    """List the jobs that have not ended, and the last that have."""
+    admin = current_app.extensions["admin_app"]
+    with _told():
+        found = jobs.latest(admin)
+    for job in found:
+        rows = f"{job.done + job.failed:,}" + (f" of {job.total:,}" if job.total else "")
+        failed = f", {job.failed:,} failed" if job.failed else ""
+        click.echo(f"{job.id}  {job.state}  {rows}{failed}  {job.owner}  {job.label}")
+    if not found:
+        click.echo("There are no jobs.")
 
 
 @admin_cli.command("worker")

@@ -38,6 +38,7 @@ from admin_app.changes import (
 )
 from admin_app.errors import AdminError, ConfigurationError, Forbidden
 from admin_app.history import HistoryView
+from admin_app.job_pages import JobsView
 from admin_app.listing import known_table
 from admin_app.policy import Policy, Principal
 from admin_app.views import ModelView, end_with_request, scoped
@@ -115,6 +116,7 @@ class Admin(FlaskAdmin):
         self._own_views: dict[type[Any], ModelView] = {}
         self._own_tables: set[type[database.Base]] = set()
         self.history: HistoryView | None = None
+        self.jobs: JobsView | None = None
         self._is_chained = history == "chained"
         self._missing_tables: dict[type[database.Base], float] = {}
         super().__init__(
@@ -130,6 +132,8 @@ class Admin(FlaskAdmin):
             self._add_access()
         if history and self.db is not None:
             self._add_history()
+        if self.db is not None:
+            self._add_jobs()
 
     def _init_extension(self) -> None:
         assert self.app is not None
@@ -195,6 +199,13 @@ class Admin(FlaskAdmin):
             ChangeSetRecord, self.db, "History", endpoint=f"{self.endpoint}_history", url="history"
         )
         super().add_view(self.history)
+
+    def _add_jobs(self) -> None:
+        """Give long jobs their pages."""
+        self.jobs = JobsView(
+            jobs.Job, self.db, "Jobs", endpoint=f"{self.endpoint}_jobs", url="jobs"
+        )
+        super().add_view(self.jobs)
 
     def keeps_history(self, source: Any) -> bool:
         """Whether what is written through ``source``, a session, is recorded."""
@@ -440,6 +451,8 @@ class Admin(FlaskAdmin):
         if endpoint.endswith(".static"):
             return None
         answer = self.enter()
+        if answer is None and self.jobs is not None and request.blueprint != self.jobs.endpoint:
+            jobs.announce(self, self.jobs.page_url)
         if answer is None and not self.policy.may(self.principal(), "view"):
             answer = pages.error_response(Forbidden(_closed(self)))
         return answer

@@ -199,14 +199,17 @@ class HistoryView(ModelView):
         if request.method == "POST":
             database.begin_write(self.get_session(), self.mapper)
         _, record = self._requested("view")
-        rows = _rows_of(self.get_session(), record, None)
-        self._require_rights(record, rows)
-        lock = request.method == "POST"
-        session = self.get_session()
-        steps = undoing.plan(session, rows, self.tables(), self.counters(), lock=lock)
+        steps = self.steps_of(record, lock=request.method == "POST")
         if request.method == "GET":
             return self._undo_page(record, steps)
         return self._undo(record, steps)
+
+    def steps_of(self, record: ChangeSetRecord, *, lock: bool) -> list[Step]:
+        """What undoing ``record`` would do now; Forbidden when the principal may not."""
+        session = self.get_session()
+        rows = _rows_of(session, record, None)
+        self._require_rights(record, rows)
+        return undoing.plan(session, rows, self.tables(), self.counters(), lock=lock)
 
     def _undo_page(self, record: ChangeSetRecord, steps: Sequence[Step]) -> str:
         page = _undo_page(self, record, steps)
@@ -473,6 +476,9 @@ def _facts(history: HistoryView, record: ChangeSetRecord) -> list[tuple[str, Any
         facts.append(("Reason", record.reason))
     if record.request_id:
         facts.append(("Request", record.request_id))
+    if record.job_id is not None and history.admin.jobs is not None:
+        url = history.admin.jobs.page_url(record.job_id)
+        facts.append(("Job", Markup('<a class="link" href="%s">job %s</a>') % (url, record.job_id)))
     if record.undoes_id is not None:
         url = history.get_url(".details_view", id=record.undoes_id)
         facts.append(

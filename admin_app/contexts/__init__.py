@@ -38,6 +38,8 @@ from admin_app.contexts.imports import ImportColumn as ImportColumn
 from admin_app.contexts.imports import ImportColumnsPage as ImportColumnsPage
 from admin_app.contexts.imports import ImportedRow as ImportedRow
 from admin_app.contexts.imports import ImportPage as ImportPage
+from admin_app.contexts.jobs import FailedRow as FailedRow
+from admin_app.contexts.jobs import JobPage as JobPage
 from admin_app.contexts.lists import Bulk as Bulk
 from admin_app.contexts.lists import BulkAction as BulkAction
 from admin_app.contexts.lists import Chip as Chip

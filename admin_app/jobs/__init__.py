@@ -12,7 +12,17 @@ row is done twice or left out.
 
 from __future__ import annotations
 
-from admin_app.jobs.control import are_offered, cancel, pause, resume, start
+from admin_app.jobs.control import (
+    announce,
+    are_offered,
+    cancel,
+    latest,
+    pause,
+    prune,
+    resume,
+    start,
+    tell,
+)
 from admin_app.jobs.engines import Queue, check, enqueue, wake_at_first_request
 from admin_app.jobs.engines import of as engine_of
 from admin_app.jobs.records import FailureRecord, Job
@@ -30,16 +40,20 @@ __all__ = [
     "Running",
     "Work",
     "Worker",
+    "announce",
     "are_offered",
     "cancel",
     "check",
     "engine_of",
     "enqueue",
+    "latest",
     "pause",
+    "prune",
     "resume",
     "run",
     "serve",
     "start",
+    "tell",
     "wake_at_first_request",
     "work",
 ]

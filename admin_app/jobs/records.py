@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from admin_app import changes, database, inspection
 from admin_app.changes.audit import BigKey
 from admin_app.database import Base
 
@@ -79,3 +82,20 @@ class FailureRecord(Base):
 def now() -> dt.datetime:
     """The moment, for people to read."""
     return dt.datetime.now(dt.UTC)
+
+
+@contextlib.contextmanager
+def writing(admin: Any, kind: Literal["write", "preview"] = "write") -> Iterator[Any]:
+    """A transaction of its own in which jobs are written; gives the session.
+
+    What the session has read before is let go. As a ``preview`` it waits less for others.
+    """
+    database.begin_write(admin.session, inspection.mapper_of(Job), kind)
+    with changes.change_set(admin.session, None, "job"):
+        yield admin.session
+
+
+def execute(session: Any, statement: Any) -> int:
+    """Execute a write that no instance of the session has to know of; how many rows it met."""
+    found = session.execute(statement, execution_options={"synchronize_session": False})
+    return int(found.rowcount)

@@ -19,7 +19,7 @@ from flask import g
 from admin_app import as_stored, changes, database, inspection
 from admin_app.errors import AdminError, Contended, Forbidden, NotFound, WriteRefused
 from admin_app.jobs import works
-from admin_app.jobs.records import LONGEST, FailureRecord, Job, now
+from admin_app.jobs.records import LONGEST, FailureRecord, Job, execute, now, writing
 from admin_app.jobs.works import Failure, Outcome, Work
 from admin_app.listing import Listing, Selection
 
@@ -43,7 +43,8 @@ MOST_IN_VAIN = 1_000
 BEAT = 5.0
 """Seconds between two signs of life during a chunk."""
 
-_QUIET = {"synchronize_session": False}
+GAP = 0.12
+"""Seconds between two chunks on SQLite; who waits there for the lock tries each tenth of one."""
 
 
 class Running:
@@ -233,7 +234,10 @@ class _Run:
             log.exception("Error %s in a chunk of job %s", error_id, self.number)
             sentence = f"The application's own code failed (error {error_id})."
             return self._meet(running, sentence, is_passing=False)
-        self._learn(outcome, time.monotonic() - begun)
+        seconds = time.monotonic() - begun
+        self._learn(outcome, seconds)
+        if running.session.get_bind(mapper=inspection.mapper_of(Job)).dialect.name == "sqlite":
+            time.sleep(min(GAP, seconds / 4))
         return outcome.cursor is not None
 
     def _prepared(self, job: Job) -> tuple[Running, Work]:
@@ -345,7 +349,7 @@ class _Run:
         key, label = running.rows[0]
         self.in_vain += 1
         try:
-            with changes.change_set(self.admin.session, running.principal, "job"):
+            with writing(self.admin):
                 failed = Outcome(0, [Failure(key, label, sentence)], running.following)
                 self._keep(failed, {}, 0.0)
         except _Lost:
@@ -368,12 +372,11 @@ class _Run:
         return False
 
     def _write(self, values: dict[str, Any], *criteria: Any) -> bool:
-        with changes.change_set(self.admin.session, None, "job"):
+        with writing(self.admin):
             return self._set(values, *criteria)
 
     def _set(self, values: dict[str, Any], *criteria: Any) -> bool:
         """Set columns of the job, if it is this run's; whether it is."""
         criteria = criteria or (Job.worker == self.name, Job.state == "running")
         statement = sa.update(Job).where(Job.id == self.number, *criteria).values(values)
-        found = self.admin.session.execute(statement, execution_options=_QUIET)
-        return bool(found.rowcount)
+        return bool(execute(self.admin.session, statement))

@@ -13,10 +13,9 @@ from typing import Any
 import flask
 import sqlalchemy as sa
 
-from admin_app import changes
 from admin_app.errors import WriteRefused
 from admin_app.jobs import running
-from admin_app.jobs.records import Job
+from admin_app.jobs.records import Job, execute, writing
 
 log = logging.getLogger(__name__)
 
@@ -162,15 +161,14 @@ class Worker:
                 Job.beat == seen.beat,
             )
             .values(state="queued", worker=None)
-            .execution_options(synchronize_session=False)
         )
         try:
-            with changes.change_set(self.admin.session, None, "job") as change_set:
-                freed = change_set.session.execute(statement)
-        except WriteRefused:
+            with writing(self.admin) as session:
+                return bool(execute(session, statement))
+        except (WriteRefused, sa.exc.OperationalError):
             # On SQLite somebody else writes, perhaps that very worker.
+            self.admin.session.rollback()
             return False
-        return bool(freed.rowcount)  # type: ignore[attr-defined]
 
 
 def serve(workers: Sequence[Worker]) -> None:
