@@ -103,4 +103,5 @@ class ImportCheckPage:
     is_done: bool = False
     again_url: str | None = None
     """This page, where a job is importing and more will be known."""
+    job_url: str | None = None
     token: str = ""

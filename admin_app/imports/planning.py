@@ -83,12 +83,13 @@ class Outcome:
     cells: Sequence[Cell] = ()
     instance: Any = None
 
+    marks: Sequence[tuple[str, str, str]] = ()
+    """What is written of a row that is there: an attribute, and what tells old and new."""
+
     def digest(self) -> bytes:
         """What tells this outcome from others."""
-        told = [self.number, self.kind, [(d.label, d.old, d.new) for d in self.differences]]
-        if self.kind == "created":
-            told.pop()
-        return hashlib.sha256(repr(told).encode("utf-8", "replace")).digest()[:8]
+        told = repr((self.number, self.kind, self.marks))
+        return hashlib.sha256(told.encode("utf-8", "replace")).digest()[:8]
 
 
 class _Sign(enum.Enum):
@@ -109,6 +110,7 @@ class _Draft:
     written: dict[str, Any] = field(default_factory=dict)
     """By attribute of a column, what is written."""
     differences: list[Difference] = field(default_factory=list)
+    marks: list[tuple[str, str, str]] = field(default_factory=list)
     is_changed: bool = False
     identity: tuple[Any, ...] | None = None
 
@@ -131,7 +133,8 @@ class Importer:
     """Puts rows of a file with the columns ``header`` into ``rows``, as ``settings`` say.
 
     ``is_marked`` tells that text in the file which begins like a formula has an apostrophe before
-    it. ``lock`` holds the rows that are found. ``samples`` created rows are told with their values.
+    it. ``lock`` holds the rows that are found. Of ``samples`` rows that are created, and as many
+    that are changed, the values are told.
     """
 
     def __init__(
@@ -150,7 +153,7 @@ class Importer:
         self.settings = settings
         self.is_marked = is_marked
         self.lock = lock
-        self.samples = samples
+        self.samples = {"created": samples, "changed": samples}
         targets = rows.offer.targets
         self._columns: list[tuple[int, str, Target, str]] = [
             (n, name, targets[choice.target], choice.way)
@@ -356,7 +359,7 @@ class Importer:
             return
         if draft.is_new:
             draft.instance = self.rows.new()
-        draft.written, draft.differences, draft.is_changed = {}, [], False
+        draft.written, draft.differences, draft.marks, draft.is_changed = {}, [], [], False
         for key, given in draft.values.items():
             target = self.rows.offer.targets[key]
             try:
@@ -436,28 +439,42 @@ class Importer:
                 held = {target.key: value}
             draft.written |= held
             self._put(instance, target, value, held)
-            if self.samples > 0:
+            if self.samples["created"] > 0:
                 draft.differences.append(Difference(target.label, None, self._told(target, value)))
             return
-        if target.is_multiple:
-            old: Any = _members(instance, target.key)
-            is_same = set(old) == set(value)
-        elif target.is_relation:
-            is_same = bool(held) and all(getattr(instance, k) == v for k, v in held.items())
-            old = None if is_same else getattr(instance, target.key)
-        else:
-            old = getattr(instance, target.key)
-            is_null = value is None or value is target.blank or value is sa.JSON.NULL
-            is_same = old is None if is_null else old is not None and target.is_same(value, old)
+        is_same, mark = self._compared(instance, target, value, held)
         if is_same:
             return
         if target.is_key:
             raise ValueError("The key of a row that is there cannot be changed.")
-        told = Difference(target.label, self._told(target, old), self._told(target, value))
+        if self.samples["changed"] > 0:
+            if target.is_multiple:
+                old: Any = _members(instance, target.key)
+            else:
+                old = getattr(instance, target.key)
+            told = Difference(target.label, self._told(target, old), self._told(target, value))
+            draft.differences.append(told)
         self._put(instance, target, value, held)
         draft.written |= held
-        draft.differences.append(told)
+        draft.marks.append((target.key, *mark))
         draft.is_changed = True
+
+    def _compared(
+        self, instance: Any, target: Target, value: Any, held: Mapping[str, Any]
+    ) -> tuple[bool, tuple[str, str]]:
+        """Whether ``instance`` has ``value`` already, and what tells both."""
+        if target.is_multiple:
+            members = _members(instance, target.key)
+            mark = (_identities(members), _identities(value))
+            return set(members) == set(value), mark
+        if target.is_relation:
+            # The keys tell it; the row that is pointed at need not be loaded.
+            before = {key: getattr(instance, key) for key in held}
+            return bool(held) and before == held, (repr(before), repr(held))
+        old = getattr(instance, target.key)
+        is_null = value is None or value is target.blank or value is sa.JSON.NULL
+        is_same = old is None if is_null else old is not None and target.is_same(value, old)
+        return is_same, (str(self._told(target, old)), str(self._told(target, value)))
 
     def _put(self, instance: Any, target: Target, value: Any, held: Mapping[str, Any]) -> None:
         if target.is_multiple:
@@ -611,12 +628,17 @@ class Importer:
             return Outcome(draft.row.number, "rejected", draft.errors, cells=draft.row.cells)
         kind: Kind = "created" if draft.is_new else "changed" if draft.is_changed else "unchanged"
         label = ""
-        if kind == "created" and self.samples > 0:
-            self.samples -= 1
-        if kind == "changed":
-            label = _label(draft.instance)
+        if self.samples.get(kind, 0) > 0:
+            self.samples[kind] -= 1
+            label = _label(draft.instance) if kind == "changed" else ""
         return Outcome(
-            draft.row.number, kind, [], draft.differences, label, instance=draft.instance
+            draft.row.number,
+            kind,
+            [],
+            draft.differences,
+            label,
+            instance=draft.instance,
+            marks=draft.marks,
         )
 
 
@@ -657,6 +679,10 @@ def _set_members(instance: Any, key: str, wanted: Sequence[Any]) -> None:
     for one in wanted:
         if one not in present:
             members.append_with_event(one)
+
+
+def _identities(instances: Iterable[Any]) -> str:
+    return repr(sorted(repr(sa.inspect(one).identity) for one in instances))
 
 
 def _label(instance: Any) -> str:
