@@ -327,7 +327,8 @@ class HistoryView(ModelView):
 
     def revert_url(self, row: row_history.Row, number: int, column: str) -> str:
         """Where a POST takes back what the change ``number`` of ``row`` did to ``column``."""
-        url: str = self.get_url(".revert_view", id=number, column=column, url=row.url())
+        where = {"of": row.view.endpoint, "row": row.text, "url": row.url()}
+        url: str = self.get_url(".revert_view", id=number, column=column, **where)
         return url
 
 

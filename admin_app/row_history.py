@@ -7,7 +7,6 @@ It writes what the history holds, as an undo does, so hooks for forms do not run
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -120,8 +119,7 @@ class Row:
         connection = self.session.connection(bind_arguments={"clause": table})
         names = [column.name for column in table.primary_key.columns]
         values = dict(zip(names, self.identity, strict=False))
-        parts = json.loads(images.key_text_of(connection, table, values))
-        return images.key_of(dict(zip(names, parts, strict=True)), table)
+        return images.key_of_values(connection, table, values)
 
     def current(self, table: sa.Table, *, lock: bool = False) -> images.Image | None:
         """What it holds in ``table``."""
@@ -508,9 +506,11 @@ def revert(history: Any) -> ResponseReturnValue:
     record = history.get_session().get(RowChangeRecord, int(number)) if is_number else None
     if record is None or history.get_one(record.change_set_id) is None:
         raise NotFound("There is no such change.")
-    row, table = _row_of(history, record)
+    row = find(history, request.args.get("of"), request.args.get("row", ""))
     _require(row, "change")
-    if record.kind != "update" or name not in record.old or name not in table.columns:
+    table = next((t for t in row.tables if t.key == record.table_name), None)
+    is_field = record.kind == "update" and name in record.old
+    if record not in row.records or table is None or not is_field or name not in table.columns:
         raise NotFound("There is no such change.")
     if table.columns[name] not in _writable(row, table):
         raise Forbidden("You may not set this field back.")
@@ -534,17 +534,6 @@ def revert(history: Any) -> ResponseReturnValue:
 def _begin(history: Any) -> None:
     if request.method == "POST":
         database.begin_write(history.get_session(), history.mapper, review.kind())
-
-
-def _row_of(history: Any, record: RowChangeRecord) -> tuple[Row, sa.Table]:
-    view = history.views_by_table().get(record.table_name)
-    table = history.tables().get(record.table_name)
-    if view is None or table is None:
-        raise NotFound("There is no such change.")
-    text = changed_rows.identity_of(record.key, view.mapper)
-    if text is None:
-        raise NotFound("There is no such change.")
-    return find(history, view.endpoint, text), table
 
 
 def _require(row: Row, what: str) -> None:

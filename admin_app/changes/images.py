@@ -679,15 +679,25 @@ def _key_slots(table: sa.Table, dialect: sa.Dialect) -> list[sa.ColumnElement[bo
 
 def key_text_of(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> str:
     """The key of a row, perhaps one that is gone, from its ``values`` as the mapping has them."""
+    found = _stored_key(connection, table, values)
+    image = {c.name: encoded(v, c) for c, v in zip(key_columns(table), found, strict=True)}
+    return key_text(image, table)
+
+
+def key_of_values(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> Key:
+    """The key of a row from its ``values`` as the mapping has them, secrets as they are."""
+    return tuple(map(plain, _stored_key(connection, table, values)))
+
+
+def _stored_key(
+    connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]
+) -> Sequence[Any]:
     columns = key_columns(table)
     dialect = connection.dialect
     if dialect.name != "postgresql":
-        found = [_processed(c, values[c.name], dialect) for c in columns]
-    else:
-        statement = sa.select(*(_stored_literal(c, values[c.name], dialect) for c in columns))
-        found = list(connection.execute(statement).one())
-    image = {c.name: encoded(v, c) for c, v in zip(columns, found, strict=True)}
-    return key_text(image, table)
+        return [_processed(c, values[c.name], dialect) for c in columns]
+    statement = sa.select(*(_stored_literal(c, values[c.name], dialect) for c in columns))
+    return connection.execute(statement).one()
 
 
 def _processed(column: sa.Column[Any], value: Any, dialect: sa.Dialect) -> Any:

@@ -110,7 +110,7 @@ def _obstacle(connection: sa.Connection, table: sa.Table) -> str:
         return "is no table"
     if not table.primary_key.columns:
         return "has no primary key"
-    if any(inspection.is_secret(column.name) for column in table.primary_key.columns):
+    if any(map(images.is_secret, table.primary_key.columns)):
         return "has a secret in its primary key"
     types = _types(connection, table)
     missing = [c.name for c in table.columns if c.name not in types and c.computed is None]
@@ -415,7 +415,6 @@ END $admin$"""
         """The JSON text of a column of the row ``of``, as `images` has it."""
         column = self.table.columns[name]
         source = f"{of}.{_identifier(name)}"
-        secret = inspection.is_secret(name)
         type_ = self.types[name]
         if type_ == "bytea":
             value = _bytes_json(source)
@@ -431,7 +430,7 @@ END $admin$"""
                 plain = f"CAST({source} AT TIME ZONE 'UTC' AS text) || '+00'"
             value = f"CAST(to_json({plain}) AS text)"
             text = f"{_name(self.schema, PREFIX + 'repr_')}({plain})"
-        if secret:
+        if images.is_secret(column):
             digest = f"encode(sha256(convert_to({text}, 'UTF8')), 'hex')"
             value = f"""'{{"secret": "' || {digest} || '"}}'"""
         return f"coalesce({value}, 'null')"

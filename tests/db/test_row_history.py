@@ -62,6 +62,12 @@ class Label(Base):
         return self.name
 
 
+class Door(Base):
+    __tablename__ = "door"
+    api_key: orm.Mapped[str] = orm.mapped_column(primary_key=True)
+    name: orm.Mapped[str]
+
+
 KEY = uuid.UUID(int=7)
 
 
@@ -234,6 +240,19 @@ class Narrow(Policy):
 
     def rows(self, principal, action, model):
         return Part.name != "A" if model is Part and action == "change" else None
+
+
+def test_a_row_that_is_known_by_a_secret_has_its_versions_too(make_site):
+    site = make_site(Base, history=True).register_all()
+    for name in ("one", "two"):
+        page = "edit" if name == "two" else "create"
+        values = {"id": "t0p"} if name == "two" else {}
+        data = {"api_key": "t0p", "name": name}
+        assert site.client.post(site.url(Door, page, **values), data=data).status_code == 302
+    site.client.post(site.url(Door, "delete"), data={"id": "t0p"})
+    assert "Name one" in text_of(get(site, of="door", id="t0p", at=1))
+    assert "restore" not in get(site, of="door", id="t0p", at=1).text
+    assert site.client.post("/admin/history/restore/?of=door&id=t0p&at=1").status_code == 303
 
 
 def test_setting_back_asks_the_policy(site):
