@@ -77,6 +77,23 @@ def is_offered(view: Any) -> bool:
     return not view.has_own_rows and (view.column_filters is None or bool(named(view)))
 
 
+def positional(view: Any) -> list[Any] | None:
+    """The filters that Flask-Admin makes of ``column_filters``, which old links number.
+
+    It has none for JSON, binaries, intervals, arrays and the like, and would refuse to start;
+    such columns are filtered by ours alone.
+    """
+    if not view.column_filters:
+        return None
+    found: list[Any] = []
+    for name in view.column_filters:
+        if view.is_valid_filter(name):
+            found.append(view.handle_filter(name))
+        else:
+            found += view.scaffold_filters(name) or ()
+    return found
+
+
 def own_filters(view: Any) -> list[Any]:
     """The filters of Flask-Admin's kind that the form does not stand for: the host's own."""
     own = [f for f in view.column_filters or () if hasattr(f, "apply")]

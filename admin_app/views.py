@@ -321,6 +321,10 @@ class ModelView(
     def _path(self, name: str) -> Path:
         return columns.path_of(self.mapper, name)
 
+    def get_filters(self) -> Any:
+        """Flask-Admin's filters for ``column_filters``, of the columns that it has some for."""
+        return filter_pages.positional(self)
+
     def init_search(self) -> bool:
         """Prepare the search: over ``column_searchable_list``, else over text and keys."""
         if self.column_searchable_list:

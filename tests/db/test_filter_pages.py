@@ -213,6 +213,20 @@ def test_column_filters_limit_what_is_offered_and_followed(fleet_url):
     assert "cannot be filtered by “customer.email”" in told
 
 
+UNKNOWN_TO_FLASK_ADMIN = ["json", "pickle", "large_binary", "interval"]
+
+
+class NamedSpecimens(ModelView):
+    column_filters = ["name", *UNKNOWN_TO_FLASK_ADMIN]
+
+
+def test_column_filters_may_name_a_column_of_any_type(fleet_url):
+    site = Site(fleet_url).register_all({fleet.Specimen: NamedSpecimens})
+    url = site.url(fleet.Specimen)
+    for name in UNKNOWN_TO_FLASK_ADMIN:
+        assert len(chips(site.client.get(f"{url}?{name}__empty=1").text)) == 1
+
+
 class Hiding(Policy):
     def may(self, principal: Any, action: str, model: Any = None, column: Any = None) -> bool:
         return column != "email" and model is not fleet.Document
