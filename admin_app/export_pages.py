@@ -140,7 +140,7 @@ def page(
 
 def _sentence(selection: Selection, words: str) -> str:
     if selection.keys:
-        return f"{words[:1].upper()}{words[1:]} that you have ticked"
+        return f"{words[:1].upper()}{words[1:]} that you have chosen"
     is_part = bool(selection.query or selection.excepted)
     told = f"{words[:1].upper()}{words[1:]}"
     return f"{told}, as the list is filtered" if is_part else told

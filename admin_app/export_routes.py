@@ -64,7 +64,14 @@ class ExportRoutes:
         url = self.get_url(".export", export_type=type_, **dict(arguments.lists()))
         return redirect(url.replace("%2C", ","), 303)
 
-    @action("export", "Export…", right="export", takes="selection", _is_own=True)
+    @action(
+        "export",
+        "Export…",
+        right="export",
+        on=("list", "details"),
+        takes="selection",
+        _is_own=True,
+    )
     def action_export(self, chosen: Selection) -> ResponseReturnValue:
         """Choose a file of the rows that are ticked, or of all that match."""
         self.require("export")
@@ -232,6 +239,9 @@ def _asked(view: Any, sent: MultiDict[str, str]) -> tuple[Offers, Listing, ListS
     offers = chooser.offers(view)
     refine = view._refinement(_flask_admin.list_filters(view))
     found = view.get_listing(offers=offers, refine=refine)
+    narrowed = view._narrowed("export", view.model)
+    if narrowed is not None:
+        found.criteria = [*found.criteria, narrowed]
     arguments = MultiDict((k, v) for k, v in sent.items(multi=True) if k not in _NOT_OF_LISTS)
     state = found.parse(arguments, [name for name, _ in view._list_columns])
     if state.notes:

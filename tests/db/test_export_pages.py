@@ -55,9 +55,11 @@ def test_every_column_can_be_asked_for_without_ticking_it(site, controls):
 def test_ticked_rows_are_exported_and_many_are_posted(site, controls):
     few = {"action": "export", "rowid": ["3", "1"], "url": "/admin/order/?sort=-id&columns=id"}
     page = site.client.post("/admin/order/action/", data=few).text
-    assert "2 orders that you have ticked" in page
+    assert "2 orders that you have chosen" in page
     url = sent(site, controls, page).headers["Location"]
     assert site.client.get(url).text.split() == ["Id", "3", "1"]
+    details = site.client.get("/admin/order/details/?id=3").text
+    assert 'name="one" value="export:3"' in details
     keys = [str(key) for key in range(1, 601)]
     page = site.client.post("/admin/order/action/", data=few | {"rowid": keys}).text
     file = sent(site, controls, page)
