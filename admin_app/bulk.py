@@ -196,7 +196,9 @@ class _Run:
 
     def _do(self) -> ResponseReturnValue:
         if self.action.is_own and self.action.name == "delete":
-            count = self.selection.count(self.session, self.listing)
+            count: Count | None = Count(len(self.selection.keys))
+            if self.selection.query is not None:
+                count = self.selection.count(self.session, self.listing)
             number = count.number if count is not None and count.is_exact else None
             if bulk_jobs.deletes(self.view, self.selection, number):
                 label = f"Delete {selecting.words(self.view, count)}"

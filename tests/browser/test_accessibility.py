@@ -54,6 +54,12 @@ def ticked_list(page: Page, fleet) -> None:
     page.locator("[name=rowid]").nth(1).check()
 
 
+def many_edited(page: Page, fleet) -> None:
+    ticked_list(page, fleet)
+    page.get_by_role("button", name="Edit…").click()
+    page.locator("[name=do-note]").select_option("Replace text")
+
+
 def open_picker(page: Page, fleet) -> None:
     page.goto(fleet.at("vehicle/edit/?id=1"))
     page.locator("#driver-ts-control").click()
@@ -80,6 +86,7 @@ PAGES: dict[str, Callable[..., None]] = {
     "index": plain(""),
     "list": plain("order/?page_size=20"),
     "list with a row ticked": ticked_list,
+    "edit of many rows": many_edited,
     "list of everything": plain("specimen/"),
     "empty list": empty_list,
     "list in groups": plain("order/?group=status&totals=freight:sum&page_size=20"),

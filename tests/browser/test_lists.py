@@ -59,6 +59,30 @@ def test_a_click_with_shift_ticks_all_rows_between(page: Page, fleet) -> None:
     expect(counter(page)).to_have_text("2 selected")
 
 
+def test_ticks_stay_on_other_pages_and_all_that_match_can_be_chosen_but_for_some(
+    page: Page, fleet
+) -> None:
+    page.goto(fleet.at("order/?page_size=20"))
+    ticks(page).nth(1).check()
+    page.get_by_role("link", name="Next ›").click()
+    ticks(page).nth(2).check()
+    expect(counter(page)).to_have_text("2 selected, 1 on other pages")
+    page.get_by_role("link", name="Select all 120 matching").click()
+    expect(counter(page)).to_have_text("All 120 selected")
+    ticks(page).nth(3).uncheck()
+    page.get_by_role("link", name="Next ›").click()
+    expect(counter(page)).to_have_text("119 of 120 selected")
+    page.get_by_role("button", name="Edit…").click()
+    page.locator("[name=do-status]").select_option("Set to")
+    page.get_by_label("Status: value").select_option("loaded")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_role("heading", name="Change", level=1)).to_be_visible()
+    page.get_by_role("button", name="Change").click()
+    expect(page.get_by_text("orders are changed.")).to_be_visible()
+    page.goto(fleet.at("order/?status__not=LOADED"))
+    expect(rows(page)).to_have_count(1)
+
+
 def test_clear_unticks_every_row(page: Page, fleet) -> None:
     page.goto(fleet.at("task/"))
     ticks(page).nth(1).check()

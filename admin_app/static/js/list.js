@@ -37,10 +37,9 @@ function bindTicks(panel) {
     const total = "total" in form.dataset ? Number(form.dataset.total) : null;
     const told = (number) => number.toLocaleString("en");
     if (isAcross && total === null) return kept.size ? `All that match, but for ${told(kept.size)}` : "All that match selected";
-    const chosen = isAcross ? total - kept.size : kept.size;
-    const away = isAcross ? 0 : [...kept].filter((key) => !onPage.has(key)).length;
-    const text = total === null ? `${told(chosen)} selected` : `${told(chosen)} of ${told(total)} selected`;
-    return away ? `${text}, ${told(away)} on other pages` : text;
+    if (isAcross) return kept.size ? `${told(total - kept.size)} of ${told(total)} selected` : `All ${told(total)} selected`;
+    const away = [...kept].filter((key) => !onPage.has(key)).length;
+    return away ? `${told(kept.size)} selected, ${told(away)} on other pages` : `${told(kept.size)} selected`;
   }
 
   function show() {
