@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import flask
@@ -28,10 +28,12 @@ from flask_admin.model.form import InlineBaseFormAdmin
 from flask_wtf.csrf import generate_csrf, validate_csrf
 from sqlalchemy import orm
 from wtforms.csrf.session import SessionCSRF
+from wtforms.utils import unset_value
 
 from admin_app import forms, inspection, navigation, pages
 from admin_app.contexts import IndexPage, ListPage
 from admin_app.errors import ConfigurationError, InvalidRequest
+from admin_app.forms.fields import ModelFieldMixin
 from admin_app.forms.widgets import prepopulate
 from admin_app.listing import Count, ListedRow, ListState, Page
 from admin_app.pages import Crumb
@@ -347,7 +349,56 @@ class InlineRow(InlineModelFormField):
 
 
 class InlineRows(InlineModelFormList):
+    """Rows of an inline list, each compared with the row of its key.
+
+    Flask-Admin takes them in the order in which they come, and makes one that was deleted
+    meanwhile anew.
+    """
+
     form_field_type = InlineRow
+
+    def process(self, formdata: Any, data: Any = unset_value, extra_filters: Any = None) -> None:
+        if not formdata or data is unset_value:
+            super().process(formdata, data, extra_filters)
+            return
+        names = self._key_names()
+        rows = {tuple(str(getattr(row, n)) for n in names): row for row in data or ()}
+        indices = sorted(set(self._extract_indices(self.name, formdata)))  # type: ignore[attr-defined]
+        sent = [
+            tuple((formdata.getlist(f"{self.name}-{i}-{n}") or [""])[0] for n in names)
+            for i in indices
+        ]
+        super().process(formdata, [rows.get(key, unset_value) for key in sent], extra_filters)
+        self.object_data = data
+        for entry, key in zip(self.entries, sent, strict=False):
+            entry.row_key = "\0".join(key) if key in rows else None
+            entry.is_gone = key not in rows and any(key)
+            if entry.is_gone and not self.should_delete(entry):
+                shown: list[Any] = [f for f in entry.form if isinstance(f, ModelFieldMixin)]
+                for field in shown[:1]:
+                    field.process_errors = [*field.process_errors, _GONE]
+
+    def _key_names(self) -> tuple[str, ...]:
+        return (self._pk,) if isinstance(self._pk, str) else tuple(self._pk)
+
+    def stored(self) -> Iterator[tuple[str, Any]]:
+        """The entries of rows that are stored, with the key of each."""
+        for entry in self.entries:
+            shown = (str(getattr(entry.form, name).data) for name in self._key_names())
+            key = entry.row_key if hasattr(entry, "row_key") else "\0".join(shown)
+            if key is not None:
+                yield key, entry
+
+    def populate_obj(self, obj: Any, name: str) -> None:
+        entries = self.entries
+        self.entries = [entry for entry in entries if not getattr(entry, "is_gone", False)]
+        try:
+            super().populate_obj(obj, name)
+        finally:
+            self.entries = entries
+
+
+_GONE = "Somebody else deleted this row meanwhile. Remove it here, or add it anew."
 
 
 class InlineConverter(InlineModelConverter):

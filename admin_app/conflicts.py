@@ -28,6 +28,7 @@ from wtforms.csrf.core import CSRFTokenField
 
 from admin_app import changed_rows, inspection, layout, rendering, saving, subtypes
 from admin_app import contexts as c
+from admin_app._flask_admin import InlineRows
 from admin_app.changes import versions
 from admin_app.changes.versions import Change
 from admin_app.errors import NotFound
@@ -85,8 +86,9 @@ class Base:
 
 def token(view: Any, form: Any, model: Any) -> str:
     """What the form of ``model`` sends back of what it shows."""
-    shown: dict[str, Text] = {one.name: _now(one) for one in _compared(form)}
-    before = {one.name: one.conflict_base for one in form if hasattr(one, "conflict_base")}
+    keyed = list(_keyed(form))
+    shown: dict[str, Text] = {key: _now(one) for key, one in keyed}
+    before = {key: one.conflict_base for key, one in keyed if hasattr(one, "conflict_base")}
     payload = {
         "v": getattr(form, "shown_version", None) or _version(view, model),
         "at": int((getattr(form, "shown_at", None) or dt.datetime.now(dt.UTC)).timestamp()),
@@ -156,6 +158,24 @@ def _compared(form: Any) -> Iterator[Any]:
             yield one
 
 
+def _keyed(form: Any) -> Iterator[tuple[str, Any]]:
+    """The same by what tells them apart, and those of inline rows by the row that each is of."""
+    yield from ((one.name, one) for one in _compared(form))
+    for rows in form:
+        if isinstance(rows, InlineRows):
+            for key, entry in rows.stored():
+                for one in _compared(entry.form):
+                    if isinstance(one, ModelFieldMixin):
+                        name = one.short_name  # type: ignore[attr-defined]
+                        yield f"{rows.name}\0{key}\0{name}", one
+
+
+def _removed(form: Any) -> set[Any]:
+    """The fields of inline rows that are to be removed."""
+    found = [e for rows in form if isinstance(rows, InlineRows) for _, e in rows.stored()]
+    return {one for entry in found if getattr(entry, "_should_delete", False) for one in entry.form}
+
+
 def _is_secret(one: Any) -> bool:
     return isinstance(one, ColumnField) and one.is_secret
 
@@ -183,8 +203,12 @@ def meet(view: Any, form: Any, model: Any) -> bool:
     if base is None:
         return True
     meeting = _Meeting(view, model, base)
-    for one in list(_compared(form)):
-        meeting.compare(one)
+    removed = _removed(form)
+    for key, one in list(_keyed(form)):
+        if one in removed:
+            meeting.compare_removed(key, one)
+        else:
+            meeting.compare(key, one)
     is_elsewhere = base.version is not None and base.version != form.shown_version
     meeting.tell(is_elsewhere)
     if meeting.is_open:
@@ -206,12 +230,20 @@ class _Meeting:
         """Fields that stay as somebody else left them."""
         self._since: versions.Since | None = None
 
-    def compare(self, one: Any) -> None:
-        """Decide what becomes of one field."""
-        was, now = self.base.texts.get(one.name), _now(one)
-        if was is None and self.base.is_known:
+    def compare_removed(self, key: str, one: Any) -> None:
+        """Ask once more before a row goes that is not as it was shown."""
+        was = self.base.texts.get(key)
+        if was is not None and not _same(was, _now(one)):
+            self.is_open = self.has_moved = True
+            sentence = "Somebody else changed this meanwhile. Save again to remove the row."
+            one.process_errors = [*one.process_errors, sentence]
+
+    def compare(self, key: str, one: Any) -> None:
+        """Decide what becomes of one field, which is known by ``key``."""
+        was, now = self.base.texts.get(key), _now(one)
+        if was is None and (self.base.is_known or "\0" in key):
             return
-        before = self.base.before.get(one.name)
+        before = self.base.before.get(key)
         has_moved = not _same(was, now)
         self.has_moved |= has_moved
         is_asked = False
@@ -414,7 +446,8 @@ def _words(one: Any, text: str | None) -> Markup:
     if _is_secret(one):
         return _UNSEEN if text else rendering.render(None)
     if isinstance(one, BinaryField):
-        return rendering.size(int(text) if text.isdigit() else None)
+        size = text.partition(" ")[0]
+        return rendering.size(int(size) if size.isdigit() else None)
     if isinstance(one, CheckboxField):
         return rendering.render(one.is_ticked([text]))
     if isinstance(one, ChoiceField):

@@ -528,6 +528,8 @@ class BinaryField(ModelFieldMixin, wtforms.Field):
         super().__init__(label, validators, **kwargs)
         self.link = link
         self.url: str | None = None
+        self.object_digest = ""
+        """What tells the content that the row holds from other of the same size."""
         self.is_nullable = is_nullable
         if not is_nullable and not is_generated:
             self.flags.required = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 import wtforms
 from flask_admin.model.fields import InlineFieldList, InlineModelFormField
 from sqlalchemy import orm
+from sqlalchemy.types import NullType
 from werkzeug.datastructures import MultiDict
 
 from admin_app import constraints, inspection
@@ -61,7 +63,10 @@ class ModelFormMixin:
                     field.process(formdata, field.load(obj), extra_filters=extra)
                     continue
                 if is_editing and _shows_size(field):
-                    field.process(formdata, _size_of(obj, key), extra_filters=extra)
+                    size, digest = _size_of(obj, key)
+                    field.process(formdata, size, extra_filters=extra)
+                    if isinstance(field, BinaryField):
+                        field.object_digest = digest
                     continue
             if getattr(field, "is_drawn", False):
                 field.process(None)
@@ -205,13 +210,31 @@ def _shows_size(field: Any) -> bool:
     return isinstance(field, BinaryField) or isinstance(field, ReadOnlyField) and field.is_binary
 
 
-def _size_of(instance: Any, key: str) -> int | None:
-    """The size of a binary column, asked of the database without reading the content."""
+def _size_of(instance: Any, key: str) -> tuple[int | None, str]:
+    """The size of a binary column, and a digest of content that is not large.
+
+    They are asked of the database; where it makes no digests, small content is read for that.
+    """
     state = sa.inspect(instance)
     if key in state.dict and isinstance(state.dict[key], bytes):
-        return len(state.dict[key])
+        return len(state.dict[key]), _digest(state.dict[key])
     if state.session is None:
-        return None
+        return None, ""
     column = getattr(state.mapper.class_, key)
-    found = _of_row(state, [sa.func.length(column, type_=sa.Integer)])
-    return None if found is None else found[0]
+    size = sa.func.length(column, type_=sa.Integer)
+    dialect = state.session.get_bind(mapper=state.mapper).dialect.name
+    plain = sa.type_coerce(column, NullType())
+    content = sa.func.md5(plain, type_=sa.Text) if dialect == "postgresql" else plain
+    found = _of_row(state, [size, sa.case((size <= DIGESTED_BYTES, content))])
+    if found is None or found[0] is None:
+        return None, ""
+    is_made = found[1] is None or isinstance(found[1], str)
+    return found[0], (found[1] or "") if is_made else _digest(bytes(found[1]))
+
+
+DIGESTED_BYTES = 1_000_000
+"""Binary content up to this size is told from other of the same size."""
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()

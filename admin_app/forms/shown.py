@@ -10,7 +10,7 @@ import hashlib
 from typing import Any
 from urllib.parse import quote
 
-from admin_app.forms.fields import CheckboxField, ChoiceField, ColumnField
+from admin_app.forms.fields import BinaryField, CheckboxField, ChoiceField, ColumnField
 from admin_app.forms.pickers import PickerField
 
 
@@ -43,6 +43,8 @@ def shown_text(field: Any) -> str:
         return "\0".join(sorted(field.shown_texts()))
     if isinstance(field, ColumnField | ChoiceField):
         return _one_line_end(field.shown_text())
+    if isinstance(field, BinaryField):
+        return f"{field.object_data} {field.object_digest}".rstrip()
     return str(field.object_data)
 
 
