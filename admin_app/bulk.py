@@ -292,8 +292,8 @@ class _Run:
 
     def _answered(self, found: Any) -> ResponseReturnValue:
         if isinstance(found, jobs.Job):
-            bulk_jobs.say(self.view, found)
-        is_told = found is None or isinstance(found, Message | jobs.Job)
+            found = redirect(bulk_jobs.page_of(self.view, found, self.back))
+        is_told = found is None or isinstance(found, Message)
         response = flask.make_response(redirect(self.back) if is_told else found)
         if response.status_code in (302, 303) and "one" not in request.form:
             flask.session[TICKS] = "used"

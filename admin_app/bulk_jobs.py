@@ -11,7 +11,6 @@ from typing import Any
 import flask
 from flask import g, request
 from flask.typing import ResponseReturnValue
-from markupsafe import Markup
 from werkzeug.utils import redirect
 
 from admin_app import bulk_edit, changes, deleting, jobs, review, saving, subtypes
@@ -36,7 +35,7 @@ def start(
     total: int | None,
     label: str,
 ) -> ResponseReturnValue:
-    """Have a job do it, once for each form, and lead back to the list."""
+    """Have a job do it, once for each form, and lead to its page."""
     back = view._return_url()
     reason = saving.reason(view)
     token = saving.key() if view.keeps_tokens() else None
@@ -50,18 +49,17 @@ def start(
             g.admin_answer = saved.answer
             return saving.response(lambda: ("", back))
     job = jobs.start(view.admin, kind, view, selection, parameters, total, label, reason)
-    say(view, job)
-    return redirect(back)
+    return redirect(page_of(view, job, back))
 
 
-def say(view: Any, job: jobs.Job) -> None:
-    """Tell that ``job`` does it, and where to see how far it is."""
-    url = getattr(view.admin, "job_url", lambda number: None)(job.id)
-    if url is None or not saving.keeps_markup():
+def page_of(view: Any, job: jobs.Job, back: str) -> str:
+    """Where to see how far ``job`` is: its page, else ``back``, with a word about it."""
+    pages = getattr(view.admin, "jobs", None)
+    if pages is None:
         flask.flash(f"{job.label}: a job does it.", "info")
-        return
-    said = Markup('{}: <a class="link" href="{}">a job</a> does it.').format(job.label, url)
-    flask.flash(said, "info")
+        return back
+    url: str = pages.page_url(job.id)
+    return url
 
 
 class EditJob:
@@ -75,7 +73,7 @@ class EditJob:
         return is_long(self.view, self.selection, number)
 
     def start(self, form: bulk_edit.Form, number: int | None, label: str) -> ResponseReturnValue:
-        """Have it done, and lead back to the list."""
+        """Have it done, and lead to the page of the job."""
         parameters = {"form": form.pairs()}
         return start(self.view, bulk_edit.SOURCE, self.selection, parameters, number, label)
 

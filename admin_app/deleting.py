@@ -244,8 +244,8 @@ class _Drawn:
         if not self.rows:
             return ""
         if is_blocked:
-            told = self._obstacles()
-            return f"{told[0].upper()}{told[1:]}."
+            obstacles = self._obstacles()
+            return f"{obstacles[0].upper()}{obstacles[1:]}."
         counts: dict[tuple[str, str, str], int] = {}
         nouns: dict[tuple[str, str, str], Effect] = {}
         for effect in self.plan.consequences:

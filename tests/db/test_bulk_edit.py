@@ -298,7 +298,7 @@ def long_from_ten(shop, monkeypatch):
 def test_a_job_edits_many_rows_and_lists_those_that_it_could_not(long_from_ten):
     sent = {**ACROSS, "do-note": "append", "set-note": " of order"}
     assert "A job does it" in shown(post(long_from_ten, step="preview", **sent))
-    assert post(long_from_ten, step="apply", **sent).status_code == 302
+    assert "/jobs/" in post(long_from_ten, step="apply", **sent).location
     with long_from_ten.session() as session:
         job = session.scalars(sa.select(jobs.Job)).one()
         assert (job.state, job.label) == ("done", "Change 37 orders")
