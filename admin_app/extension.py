@@ -207,6 +207,10 @@ class Admin(FlaskAdmin):
         )
         super().add_view(self.jobs)
 
+    def job_url(self, number: int) -> str | None:
+        """Where the page of a long job is; None where there are no jobs."""
+        return None if self.jobs is None else self.jobs.page_url(number)
+
     def keeps_history(self, source: Any) -> bool:
         """Whether what is written through ``source``, a session, is recorded."""
         is_own = self.history is not None and scoped(source) is self.db

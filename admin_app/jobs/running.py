@@ -85,7 +85,9 @@ class Running:
         """
         self.rows, self.following = list(rows), following
 
-    def portion(self, cursor: Any, options: Sequence[Any] = ()) -> tuple[list[Any], Any]:
+    def portion(
+        self, cursor: Any, options: Sequence[Any] = (), *, lock: bool = True
+    ) -> tuple[list[Any], Any]:
         """The next instances of the selection, locked, and the cursor behind them; `take`s them.
 
         The cursor is None, and there are no instances, when all are done.
@@ -93,7 +95,7 @@ class Running:
         if self.selection is None:
             return [], None
         portions = self.selection.portions(
-            self.session, self.listing, self.size, cursor, options, lock=True
+            self.session, self.listing, self.size, cursor, options, lock=lock
         )
         instances, following = next(portions, ([], None))
         text_of = inspection.identity_text(self.view.mapper)
@@ -226,14 +228,14 @@ class _Run:
             is_passing = isinstance(refusal, Contended) or isinstance(
                 refusal.__cause__, sa.exc.OperationalError
             )
-            return self._meet(running, refusal.sentence, is_passing=is_passing)
+            return self._meet(running, cursor, refusal.sentence, is_passing=is_passing)
         except AdminError as error:
             return self._end("stopped", error.sentence)
         except Exception:
             error_id = secrets.token_hex(4)
             log.exception("Error %s in a chunk of job %s", error_id, self.number)
             sentence = f"The application's own code failed (error {error_id})."
-            return self._meet(running, sentence, is_passing=False)
+            return self._meet(running, cursor, sentence, is_passing=False)
         seconds = time.monotonic() - begun
         self._learn(outcome, seconds)
         if running.session.get_bind(mapper=inspection.mapper_of(Job)).dialect.name == "sqlite":
@@ -334,13 +336,16 @@ class _Run:
         fitting = int(self.size * AIM / max(seconds, 0.001))
         self.size = min(max(1, fitting, self.size // 2), self.size * 2, LARGEST_SIZE)
 
-    def _meet(self, running: Running, sentence: str, *, is_passing: bool) -> bool:
+    def _meet(self, running: Running, cursor: Any, sentence: str, *, is_passing: bool) -> bool:
         """Go on after a chunk was refused: try again, with fewer rows, without the row."""
         self.tries += 1
         if is_passing and self.tries < ATTEMPTS:
             time.sleep(random.uniform(0.1, 0.3) * self.tries)  # noqa: S311 - no secret
             return True
         self.tries = 0
+        if not running.rows and running.selection is not None and is_passing:
+            # Others hold a row that was only to be read; which one is not known yet.
+            running.portion(cursor, lock=False)
         if not running.rows:
             return self._end("stopped", sentence)
         if len(running.rows) > 1:

@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from admin_app import Policy, jobs
+from admin_app import Policy, database, jobs
+from admin_app.accounts import User
 from admin_app.changes import ChangeSetRecord, RowChangeRecord
 from admin_app.errors import ConfigurationError
 from admin_app.jobs import FailureRecord, Job, Outcome
@@ -275,6 +276,39 @@ def test_the_rights_of_the_owner_are_asked_when_the_job_runs(site):
     site.admin.policy.is_taken = True
     job = found(site, start(site))
     assert (job.state, job.sentence) == ("stopped", "Open access may not change things any more.")
+
+
+@pytest.mark.parametrize(
+    "database_url", [pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True
+)
+def test_a_row_that_another_holds_is_told_and_the_others_are_done(site, monkeypatch):
+    monkeypatch.setitem(database.LIMITS, "chunk", (10_000, 50))
+    with site.engine.begin() as connection:
+        connection.execute(sa.select(Thing).where(Thing.id == 6).with_for_update())
+        job = found(site, start(site))
+    assert (job.state, job.done, job.failed) == ("done", 9, 1)
+    [(key, label, sentence)] = failures(site, job.id)
+    assert (key, label) == ("6", "Thing 6")
+    assert sentence.startswith("Somebody else is changing the same rows")
+
+
+def test_a_job_whose_pages_are_gone_stops_with_a_sentence(site):
+    number = start(site, meanwhile={"wanted": "paused"})
+    other = Site(site.engine.url, Base, history=True)
+    do(other, jobs.resume, number)
+    job = found(site, number)
+    assert (job.state, job.done) == ("stopped", 8)
+    assert job.sentence == "The page “thing”, to which this belongs, is not there any more."
+
+
+def test_an_account_that_is_put_out_of_use_may_not_go_on(make_site):
+    made = make_site(Base, sign_in="accounts").register_all()
+    with made.session() as session:
+        session.add(User(email="a@b.example", active=False, fs_uniquifier="x"))
+        session.commit()
+    with made.app.test_request_context():
+        assert not made.admin.principal_of("1", "Ana").is_staff
+        assert made.admin.principal_of("2", "Ben") is None
 
 
 def test_an_owner_who_is_gone_stops_his_job(site):
