@@ -24,6 +24,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from admin_app import database, jobs, pages
 from admin_app.accounts import Accounts, Open, SignIn
+from admin_app.checks import SHORTEST_KEY, WEAK_KEYS
 from admin_app.cli import admin_cli
 from admin_app.errors import ConfigurationError
 from admin_app.extension import Admin, mapped_classes
@@ -60,10 +61,12 @@ FROM_ENVIRONMENT = (
     "ADMIN_SESSION_KEPT",
     "ADMIN_SESSION_LIFE",
     "ADMIN_SIGN_IN",
+    "ADMIN_TRUSTED_HOSTS",
     "ADMIN_VIEWS",
     "DATABASE_URL",
     "MIGRATIONS_DIR",
     "SECRET_KEY",
+    "SECRET_KEY_FALLBACKS",
 )
 """Settings read from variables of the same name; for each, ``<NAME>_FILE`` names a file."""
 
@@ -73,9 +76,6 @@ HISTORIES: dict[str, bool | Literal["chained"]] = {
     "chained": "chained",
 }
 """What ADMIN_HISTORY may say, and what it means to `Admin`."""
-
-SHORTEST_KEY = 16
-WEAK_KEYS = {"changeme", "change-me", "change me", "secret", "secret-key", "secret key"}
 
 _T = TypeVar("_T")
 
@@ -113,6 +113,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> flask.Flask:
     problems.of(_make_instance_folder, app)
     url = problems.of(_database_url, app)
     problems.of(_secret_key, app)
+    _lists(app)
     sign_in = problems.of(_sign_in, app)
     history = problems.of(_history, app)
     problems.of(jobs.check, app)
@@ -219,6 +220,17 @@ def _database_url(app: flask.Flask) -> sa.URL:
             url = url.set(database=str(Path(app.instance_path) / url.database))
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     return url
+
+
+def _lists(app: flask.Flask) -> None:
+    """Settings that are several values, with commas between where the environment has them."""
+    for name, setting in (
+        ("ADMIN_TRUSTED_HOSTS", "TRUSTED_HOSTS"),
+        ("SECRET_KEY_FALLBACKS", "SECRET_KEY_FALLBACKS"),
+    ):
+        value = app.config.get(name)
+        if isinstance(value, str):
+            app.config[setting] = [v for part in value.split(",") if (v := part.strip())] or None
 
 
 def _secret_key(app: flask.Flask) -> None:

@@ -9,9 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import flask
 import sqlalchemy as sa
+from flask.sessions import SecureCookieSessionInterface
 
 from admin_app import forms, inspection
+from admin_app.accounts import Accounts, Open
+from admin_app.database import Base
+
+SHORTEST_KEY = 16
+WEAK_KEYS = {"changeme", "change-me", "change me", "secret", "secret-key", "secret key"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,110 @@ def findings(admin: Any) -> list[Finding]:
             for column in inspection.columns(view.mapper).values():
                 found += _about_type(view, column)
     return found
+
+
+def deployment(admin: Any) -> list[Finding]:
+    """What should not be so where others can reach the server: ``flask admin check --deploy``."""
+    app = admin.app
+    found = [finding for is_so, finding in _of_settings(app) if is_so]
+    if isinstance(admin.sign_in, Open):
+        found.append(
+            Finding(
+                "deploy.W002",
+                "ADMIN_SIGN_IN",
+                "lets everybody do everything.",
+                "Leave it out, so that people sign in with accounts.",
+            )
+        )
+    return found + list(_of_tables(admin))
+
+
+def _of_settings(app: flask.Flask) -> Iterator[tuple[bool, Finding]]:
+    config = app.config
+    key = str(config.get("SECRET_KEY") or "")
+    yield (
+        bool(app.debug),
+        Finding(
+            "deploy.W001",
+            "FLASK_DEBUG",
+            "is on: an error shows code and values to whoever meets it.",
+            "Leave it out.",
+        ),
+    )
+    yield (
+        len(key) < SHORTEST_KEY or key.lower() in WEAK_KEYS,
+        Finding(
+            "deploy.W003",
+            "SECRET_KEY",
+            f"has {len(key)} characters or is known: who guesses it can sign any session.",
+            "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
+        ),
+    )
+    yield (
+        not config.get("TRUSTED_HOSTS"),
+        Finding(
+            "deploy.W004",
+            "TRUSTED_HOSTS",
+            "is not set: whatever a request calls this server is believed, also in links.",
+            "Name the hosts: ADMIN_TRUSTED_HOSTS=admin.example.com, or Flask's TRUSTED_HOSTS.",
+        ),
+    )
+    is_bound = type(app.session_interface) is not SecureCookieSessionInterface
+    yield (
+        not (config.get("SESSION_COOKIE_SECURE") or is_bound),
+        Finding(
+            "deploy.W005",
+            "SESSION_COOKIE_SECURE",
+            "is not set: the session's cookie is sent over http as well.",
+            "Set it to True where the site is reached by https.",
+        ),
+    )
+    yield (
+        config.get("MAX_CONTENT_LENGTH") is None,
+        Finding(
+            "deploy.W006",
+            "MAX_CONTENT_LENGTH",
+            "is not set: a request may be of any size.",
+            "Set it to the size of the largest upload, in bytes.",
+        ),
+    )
+
+
+def _of_tables(admin: Any) -> Iterator[Finding]:
+    missing = [t for t in sorted(Base.metadata.tables) if not _has_table(admin, t)]
+    if missing:
+        yield Finding(
+            "deploy.W007",
+            "The database",
+            f"has no table {', '.join(missing)}.",
+            "Run “flask db upgrade”, or “flask admin init-db” where others manage its schema.",
+        )
+    if isinstance(admin.sign_in, Accounts) and not missing and not admin.sign_in.is_administered():
+        yield Finding(
+            "deploy.W008",
+            "Accounts",
+            "hold nobody who may sign in and do everything.",
+            "Run “flask admin create-user”.",
+        )
+    if admin.history is None:
+        yield Finding(
+            "deploy.W009",
+            "The history",
+            "is off: nobody can look up or undo what was changed.",
+            "Leave ADMIN_HISTORY out, or history=False of Admin.",
+        )
+    bind = admin.session.get_bind()
+    if getattr(bind, "dialect", None) is not None and bind.dialect.name == "sqlite":
+        yield Finding(
+            "deploy.W010",
+            "The database",
+            "is SQLite: one writes at a time, and all workers must be on one machine.",
+            "PostgreSQL is at home with many; for few people SQLite will do.",
+        )
+
+
+def _has_table(admin: Any, name: str) -> bool:
+    return bool(sa.inspect(admin.session.get_bind()).has_table(name))
 
 
 def _about_type(view: Any, column: inspection.Column) -> Iterator[Finding]:

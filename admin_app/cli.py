@@ -303,9 +303,12 @@ def worker(at_once: int) -> None:
 
 @admin_cli.command("check")
 @click.option("--strict", is_flag=True, help="End with 1 when there is anything to tell.")
-def check(strict: bool) -> None:
+@click.option("--deploy", is_flag=True, help="What should not be so where others reach the server.")
+def check(strict: bool, deploy: bool) -> None:
     """Tell what the admin cannot do with the models as they are."""
-    found = checks.findings(current_app.extensions["admin_app"])
+    admin = current_app.extensions["admin_app"]
+    with _told():
+        found = checks.deployment(admin) if deploy else checks.findings(admin)
     for finding in found:
         click.echo(str(finding))
     click.echo(f"{len(found):,} to look at." if found else "Nothing to look at.")

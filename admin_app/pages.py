@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 import flask
 import sqlalchemy as sa
 from flask import g, request
+from flask.globals import request_ctx
 from flask.sansio.scaffold import Scaffold
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError, CSRFProtect, generate_csrf
@@ -420,7 +421,10 @@ def error_response(error: Exception) -> flask.Response:
             "Error %s at %s %r: %s", error_id, request.method, request.path, type(cause).__name__
         )
     accepted = request.accept_mimetypes
-    if accepted["application/json"] > accepted["text/html"]:
+    if request_ctx.url_adapter is None:
+        # The request calls this server by a name that it does not trust, so it makes no links.
+        response = flask.Response(sentence, content_type="text/plain; charset=utf-8")
+    elif accepted["application/json"] > accepted["text/html"]:
         response = flask.jsonify(error=sentence, error_id=error_id)
     else:
         response = flask.make_response(_error_html(status, title, sentence, error_id))
@@ -588,6 +592,8 @@ def _receive() -> ResponseReturnValue | None:
     fault = request.routing_exception
     if isinstance(fault, RequestRedirect):
         return None
+    if fault is not None and request_ctx.url_adapter is None:
+        return error_response(fault)
     if fault is not None:
         answer = place.enter() if place.enter is not None else None
         return answer if answer is not None else error_response(fault)

@@ -302,7 +302,13 @@ def test_init_db_makes_the_admins_tables_and_no_others(shop: flask.Flask) -> Non
     own = {"admin_form_token", "admin_role", "admin_user", "admin_user_role"}
     own |= {"admin_saved_view", "admin_default_view", "admin_change_set", "admin_row_change"}
     own |= {"admin_import", "admin_import_mapping", "admin_job", "admin_job_failure"}
-    own |= {"admin_change_digest", "admin_history_chain"}
+    own |= {
+        "admin_change_digest",
+        "admin_history_chain",
+        "admin_grant",
+        "admin_session",
+        "admin_try",
+    }
     assert (code, tables(shop)) == (0, own)
     assert "admin_user" in told
     assert run(shop, "init-db") == (0, "All tables are there already.\n")
@@ -436,3 +442,32 @@ def test_the_sample_is_seeded_though_accounts_were_made_before(make: Make) -> No
     result = runner.invoke(args=["fleet", "seed", "--if-empty"])
     assert result.exit_code == 0
     assert "Loaded" in result.output
+
+
+def test_what_should_not_be_so_on_a_server_is_told_before_the_first_visitor(make):
+    app = make(ADMIN_SIGN_IN="none", ADMIN_HISTORY="off", SECRET_KEY="secret")
+    told = app.test_cli_runner().invoke(args=["admin", "check", "--deploy", "--strict"])
+    assert told.exit_code == 1
+    for id_ in ("W002", "W003", "W004", "W007", "W009", "W010"):
+        assert f"deploy.{id_}" in told.output
+    app = make(ADMIN_TRUSTED_HOSTS="localhost, admin.example.com")
+    runner = app.test_cli_runner()
+    runner.invoke(args=["admin", "init-db"])
+    assert "deploy.W008" in runner.invoke(args=["admin", "check", "--deploy"]).output
+    args = ["admin", "create-user", "me@example.com", "--password", "a long enough one"]
+    assert runner.invoke(args=args).exit_code == 0
+    told = runner.invoke(args=["admin", "check", "--deploy"]).output
+    assert "1 to look at." in told
+    assert "deploy.W010" in told
+    assert app.test_client().get("/admin/login").status_code == 200
+    stranger = app.test_client().get("/admin/login", base_url="http://evil.example")
+    assert stranger.status_code == 400
+
+
+def test_a_key_can_be_changed_without_signing_anybody_out(make):
+    old, new = "the key of last year is long", "the key of this year is long"
+    app = make(SECRET_KEY=new, SECRET_KEY_FALLBACKS=f"{old}, another former one")
+    assert app.config["SECRET_KEY_FALLBACKS"] == [old, "another former one"]
+    signed = make(SECRET_KEY=old).session_interface.get_signing_serializer(make(SECRET_KEY=old))
+    cookie = signed.dumps({"a": 1})
+    assert app.session_interface.get_signing_serializer(app).loads(cookie) == {"a": 1}
