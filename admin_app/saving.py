@@ -157,6 +157,16 @@ def tell() -> None:
         flask.flash(sentence, "info")
 
 
+def _tell_taken(form: Any) -> None:
+    """Say which rows have left another row to become members of the one that was saved."""
+    for field in form or ():
+        if taken := getattr(field, "taken", ()):
+            names = [f"“{inspection.label(sa.inspect(i).mapper).of(i)}”" for i in taken[:5]]
+            names += [f"{len(taken) - 5:,} more"] if len(taken) > 5 else []
+            said = f"{', '.join(names)} belonged elsewhere before."
+            g.setdefault("admin_told", []).append(said)
+
+
 def is_in_reach(view: Any, instance: Any) -> bool:
     """Whether the row that was just written is still among those that the visitor may see."""
     whole = view.parent_view or view
@@ -325,6 +335,7 @@ def save(
             refuse(form, _fault(view))
     else:
         g.admin_answer = told
+        _tell_taken(form)
         return True
     _forget_changes(view, instance)
     return False

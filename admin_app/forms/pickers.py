@@ -75,7 +75,8 @@ class PickerWidget:
 class PickerField(ModelFieldMixin, wtforms.Field):
     """The row, or rows, that a relationship leads to.
 
-    ``data`` is the instance, or the list of instances. Sent as identity text; several are joined
+    ``data`` is the instance, or the list of instances; ``taken`` those which, saved, have left
+    another row for this one. Sent as identity text; several are joined
     by commas, each percent-encoded (or sent as several values).
     """
 
@@ -102,6 +103,7 @@ class PickerField(ModelFieldMixin, wtforms.Field):
         self.relationship_key = relationship_key
         self.kept = kept
         self.is_cut = False
+        self.taken: list[Any] = []
         if not is_nullable:
             self.flags.required = True
 
@@ -221,9 +223,10 @@ class PickerField(ModelFieldMixin, wtforms.Field):
             is_shown = instance in self.shown_instances or not state.has_identity
             if is_shown and instance not in self.data:
                 members.remove_with_event(instance)
-        for instance in self.data:
-            if instance not in present:
-                members.append_with_event(instance)
+        added = [instance for instance in self.data if instance not in present]
+        self.taken = [i for i in added if _belongs_to_another(i, state.mapper, name)]
+        for instance in added:
+            members.append_with_event(instance)
 
     def _set(self, obj: Any, name: str) -> None:
         """Set a relationship to one row, or empty it but for the columns that must not be."""
@@ -242,6 +245,16 @@ class PickerField(ModelFieldMixin, wtforms.Field):
                     f"this one “{here}”."
                 )
         setattr(obj, name, self.data)
+
+
+def _belongs_to_another(instance: Any, mapper: orm.Mapper[Any], name: str) -> bool:
+    """Whether ``instance``, becoming a member by the relationship ``name``, leaves another row."""
+    prop = mapper.relationships[name]
+    if prop.direction is not orm.RelationshipDirection.ONETOMANY:
+        return False
+    own = sa.inspect(instance).mapper
+    keys = [inspection.key_of(own, column) for column in prop.remote_side]
+    return all(key is not None and getattr(instance, key) is not None for key in keys)
 
 
 class KeyPickerField(PickerField):

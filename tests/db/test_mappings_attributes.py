@@ -562,6 +562,15 @@ def test_one_to_many_is_chosen_where_it_is_named(kinds, journey):
         assert session.scalars(sa.select(Pet.id).filter_by(owner_id=1)).all() == [2]
 
 
+def test_a_member_that_is_taken_from_another_row_is_named(kinds, journey):
+    site = kinds(form_columns=("name", "pets"))
+    way = journey(site, Owner)
+    way.change("2", pets="1")
+    assert "“Rex” belonged elsewhere before." in way.list()
+    way.change("2", pets="1", name="Beate")
+    assert "belonged elsewhere" not in way.list()
+
+
 @pytest.mark.parametrize("key", ["loud", "dynamic", "written"])
 def test_members_that_cannot_be_chosen_are_shown_where_they_are_named(kinds, journey, key):
     site = kinds(form_columns=("name", key))
