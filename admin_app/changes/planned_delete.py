@@ -29,7 +29,7 @@ def is_possible(session: AnySession, plan: DeletePlan) -> bool:
     if plan.is_cut or plan.is_blocked or has_own_listeners(session):
         return False
     steps = _own_steps(plan)
-    if not all(map(_is_unheard, steps)):
+    if not all(map(_is_unheard, steps)) or not _go_at_once(steps):
         return False
     return _ordered({step.table for step in steps if step.fate != "emptied"}) is not None
 
@@ -37,6 +37,22 @@ def is_possible(session: AnySession, plan: DeletePlan) -> bool:
 def _own_steps(plan: DeletePlan) -> list[Effect]:
     """What the mapping does; the rest is done by the database itself."""
     return [e for e in plan.effects if e.cause != "database"]
+
+
+def _go_at_once(steps: Sequence[Effect]) -> bool:
+    """Whether rows that may point at each other go by one statement, which lets them."""
+    counts: dict[sa.Table, int] = {}
+    for step in steps:
+        for constraint in step.table.foreign_key_constraints:
+            if constraint.referred_table is step.table and step.fate != "emptied":
+                counts[step.table] = counts.get(step.table, 0) + step.count
+                if (constraint.ondelete or "").upper() == "RESTRICT":
+                    # That is minded row by row.
+                    return False
+    return all(
+        count <= (images.ROWS_AT_ONCE if len(images.key_columns(table)) == 1 else PAIRS_AT_ONCE)
+        for table, count in counts.items()
+    )
 
 
 def _is_unheard(effect: Effect) -> bool:
@@ -63,7 +79,7 @@ def _ordered(tables: set[sa.Table]) -> list[sa.Table] | None:
         table: {
             constraint.referred_table
             for constraint in table.foreign_key_constraints
-            if constraint.referred_table in tables
+            if constraint.referred_table in tables and constraint.referred_table is not table
         }
         for table in tables
     }

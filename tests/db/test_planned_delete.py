@@ -156,3 +156,28 @@ def test_where_something_listens_to_deletes_each_row_goes_by_itself(session):
         event.remove(Chapter, "before_delete", hear)
     assert (is_possible, len(heard)) == (False, 4)
     assert session.scalar(sa.select(sa.func.count()).select_from(Chapter)) == 0
+
+
+class Other(orm.DeclarativeBase):
+    pass
+
+
+class Node(Other):
+    """A row that points at another, of which the mapping does not know."""
+
+    __tablename__ = "node"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    other_id: orm.Mapped[int | None] = orm.mapped_column(sa.ForeignKey("node.id"))
+
+
+def test_rows_that_point_at_each_other_without_a_relationship_go_together(session):
+    Other.metadata.create_all(session.connection())
+    session.execute(sa.insert(Node), [{"id": n, "other_id": n - 1 or None} for n in (1, 2, 3)])
+    session.execute(sa.update(Node).where(Node.id == 1).values(other_id=3))
+    session.commit()
+    mapper = inspection.mapper_of(Node)
+    with change_set(session, source="test", mapper=mapper, is_recorded=True) as changes:
+        nodes = session.scalars(sa.select(Node)).all()
+        changes.delete_planned(nodes, delete_plan(session, mapper, [(1,), (2,), (3,)]))
+    assert session.scalar(sa.select(sa.func.count()).select_from(Node)) == 0
+    assert session.scalar(sa.select(sa.func.count()).select_from(RowChangeRecord)) == 3
