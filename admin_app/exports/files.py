@@ -98,7 +98,8 @@ def response(
         answer.call_on_close(book.close)
     else:
         text = format_.text(columns, options)
-        stream = flask.stream_with_context(_streamed(text, converted))
+        is_wanted = flask.request.method != "HEAD"
+        stream = flask.stream_with_context(_streamed(text, converted)) if is_wanted else ()
         answer = flask.Response(stream, content_type=format_.content_type)
     answer.headers["Content-Disposition"] = disposition(filename)
     return answer

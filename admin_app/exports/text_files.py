@@ -234,7 +234,8 @@ def _json_value(value: Any) -> str:
         json.loads(text, parse_float=str, parse_int=str, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return _quoted(text)
-    return " ".join(text.splitlines())
+    # Between its parts alone: in its texts JSON has no line end.
+    return text.replace("\r", " ").replace("\n", " ")
 
 
 def _refuse(text: str) -> None:
