@@ -160,7 +160,7 @@ def tell() -> None:
 def _tell_taken(form: Any) -> None:
     """Say which rows have left another row to become members of the one that was saved."""
     for field in form or ():
-        if taken := getattr(field, "taken", ()):
+        if taken := vars(field).get("taken"):
             names = [f"“{inspection.label(sa.inspect(i).mapper).of(i)}”" for i in taken[:5]]
             names += [f"{len(taken) - 5:,} more"] if len(taken) > 5 else []
             said = f"{', '.join(names)} belonged elsewhere before."

@@ -68,7 +68,7 @@ class ModelFormMixin:
                     if isinstance(field, BinaryField):
                         field.object_digest = digest
                     continue
-            if getattr(field, "is_drawn", False):
+            if getattr(type(field), "is_drawn", False):
                 field.process(None)
             elif obj is not None and _has(obj, key):
                 field.process(formdata, _read(obj, key), extra_filters=extra)

@@ -659,6 +659,17 @@ def test_a_form_with_a_file_of_a_host_is_multipart(open_form: Any, tmp_path: Any
     assert "multipart/form-data" in text
 
 
+def test_a_form_may_hold_another_form_of_a_host(open_form: Any) -> None:
+    class Street(wtforms.Form):
+        number = wtforms.IntegerField()
+
+    class Nested(ModelView):
+        form_extra_fields = {"street": wtforms.FormField(Street)}
+
+    _, text = open_form(Nested)
+    assert 'name="street-number"' in text
+
+
 class Line(wtforms.Form):
     scan = wtforms.FileField()
 
