@@ -231,7 +231,15 @@ def begin_write(
     if kind == "preview":
         options["sqlite_busy"] = str(LIMITS[kind][1])
     connection = session.connection(bind_arguments={"mapper": mapper}, execution_options=options)
+    if dialect == "sqlite" and not getattr(_driver(connection), "in_transaction", True):
+        # Of an engine that `listen` does not know, Python's driver begins at the first write alone:
+        # what a savepoint holds would be committed with it.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
     set_limits(connection, kind)
+
+
+def _driver(connection: sa.Connection) -> Any:
+    return connection.connection.driver_connection
 
 
 def set_limits(bind: sa.Connection | orm.Session | orm.scoped_session[Any], kind: Kind) -> None:

@@ -443,7 +443,7 @@ def _job_page(view: Any, upload: Upload, job: Any) -> ResponseReturnValue:
         notes=[job.sentence] if job.sentence else [],
         is_done=True,
         again_url=None if is_over else url,
-        job_url=getattr(view.admin, "job_url", lambda number: None)(job.id),
+        job_url=view.admin.jobs.page_url(job.id),
     )
     html: ResponseReturnValue = view.render("admin/model/import_check.html", page=page)
     return html

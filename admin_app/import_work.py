@@ -257,6 +257,7 @@ def apply(
             raise
 
     instance = view.build_new_instance()
+    database.begin_write(view.get_session(), view.mapper)
     if not saving.save(view, None, work, "import", instance, lambda: answer(done[0][0])):
         if differing:
             upload.keep("trial", differing[-1].to_json())

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import flask
+import flask_admin
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -318,6 +320,25 @@ def test_a_request_that_is_far_too_large_is_refused_before_it_is_read(lite) -> N
     assert way.client.post(way.base, **sent).status_code == 413
 
 
+def test_a_trial_leaves_nothing_where_the_host_has_an_engine_of_its_own(
+    sqlite_url: str, controls, tmp_path: Path
+) -> None:
+    app = flask.Flask("host", instance_path=str(tmp_path))
+    app.config.update(SECRET_KEY="x" * 32, TESTING=True, WTF_CSRF_ENABLED=False)
+    engine = sa.create_engine(sqlite_url)
+    Base.metadata.create_all(engine)
+    admin = flask_admin.Admin(app)
+    admin.add_view(ModelView(Item, orm.scoped_session(orm.sessionmaker(engine))))
+    client = app.test_client()
+    sent = client.post("/admin/item/import/", data={"pasted": "code\nA\nB\n"}).location
+    check = client.post(sent, data=controls(client.get(sent).text)).location
+    with engine.connect() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(Item)) == 0
+    client.post(check, data={"rows": "all"})
+    with engine.connect() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(Item)) == 2
+
+
 class Bounded(Policy):
     """Only rows whose code is before M, and no prices."""
 
@@ -407,6 +428,7 @@ def test_a_long_file_is_imported_by_a_job_in_changes_of_one_kind(make, monkeypat
     page = way.client.get(way.apply("good").location)
     assert way.counts(page) == {"created": "1,100", "rejected": "2"}
     assert "1,100 items imported" in page.text
+    assert "/jobs/details/?id=1" in page.text
     assert len(way.items()) == 1_102
     with way.site.session() as session:
         sets = session.scalars(sa.select(ChangeSetRecord)).all()
