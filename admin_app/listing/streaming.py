@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 PIECE = 250
 """Rows that are held at once: few enough for the caches of a processor."""
 
+FETCHED = 4
+"""Pieces that come from a server in one journey."""
+
 SMALL_PIECE = 20
 """The same, where each may hold megabytes."""
 
@@ -100,7 +103,9 @@ def pieces(
     """
     plan = _Plan(listing, session, wanted)
     statement = plan.statement(statement, whole)
-    options, bind = {"yield_per": piece}, {"mapper": listing.mapper}
+    bind = {"mapper": listing.mapper}
+    is_far = session.get_bind(mapper=listing.mapper).dialect.name != "sqlite"
+    options = {"yield_per": piece * FETCHED if is_far else piece}
     found: sa.Result[Any]
     if plan.has_instances or _is_listened_to(session):
         found = session.execute(statement, bind_arguments=bind, execution_options=options)
@@ -108,10 +113,11 @@ def pieces(
         # Rows without an instance come quicker where the session does not handle them.
         connection = session.connection(bind_arguments=bind)
         found = connection.execute(statement, execution_options=options)
-    for rows in found.partitions():
-        read = plan.read(rows)
-        if read is not None:
-            yield read
+    for fetched in found.partitions():
+        for start in range(0, len(fetched), piece):
+            read = plan.read(fetched[start : start + piece])
+            if read is not None:
+                yield read
 
 
 def _is_listened_to(session: AnySession) -> bool:
