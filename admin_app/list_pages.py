@@ -222,7 +222,8 @@ def _more(view: Any, url: _ListUrl) -> list[c.MenuGroup]:
     if not view.has_own_rows and view.may("query"):
         query = view.get_url(".query_view") + url.query()
         groups.append(c.MenuGroup(None, [c.MenuEntry("Show query", query)]))
-    if saving.keeps_history(view) and view.admin.history.is_accessible():
+    may = view.may("history") and saving.keeps_history(view)
+    if may and view.admin.history.is_accessible():
         changes = view.admin.history.model_url
         entries = [
             c.MenuEntry("All changes", changes(view)),

@@ -56,6 +56,7 @@ _SOURCES = {
     "undo": "Undo",
     "revert": "Revert of a field",
     "restore": "Earlier version",
+    "program": "Program",
     "database": "Another program",
 }
 

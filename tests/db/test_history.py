@@ -225,6 +225,15 @@ def test_what_changes_nothing_needs_no_reason(fleet_url):
     assert reasons(site) == []
 
 
+def test_what_a_hook_changes_needs_a_reason(fleet_url, monkeypatch):
+    site = asking(fleet_url, "required")
+    change = lambda view, form, model, is_created: setattr(model, "phone", "1")  # noqa: E731
+    monkeypatch.setattr(type(site.admin.view_for(Customer)), "on_model_change", change)
+    answer = site.client.post(site.url(Customer, "edit", id=1), data={"name": name_of(site)})
+    assert "Say why" in answer.text
+    assert reasons(site) == []
+
+
 def test_an_undo_asks_for_the_reason_that_the_view_demands(fleet_url):
     site = asking(fleet_url, "required")
     before = name_of(site)
