@@ -99,7 +99,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> flask.Flask:
         "admin_app",
         static_folder=None,
         template_folder=None,
-        instance_path=config.get("INSTANCE_PATH") or os.environ.get("INSTANCE_PATH"),
+        instance_path=_instance_path(config),
     )
     app.session_interface = _Sessions()
     problems = _Problems()
@@ -120,6 +120,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> flask.Flask:
     hops = problems.of(_proxy_hops, app)
     problems.of(_import_limit, app)
     problems.of(_migrations_directory, app)
+    problems.of(_engine_options, app)
     models = problems.of(_models, app, url)
     views = problems.of(_views, app)
     problems.stop()
@@ -194,6 +195,11 @@ def _read_environment(app: flask.Flask, name: str) -> None:
             ) from None
     elif os.environ.get(name):
         app.config[name] = os.environ[name]
+
+
+def _instance_path(config: Mapping[str, Any]) -> str | None:
+    chosen = config.get("INSTANCE_PATH") or os.environ.get("INSTANCE_PATH")
+    return str(Path(chosen).absolute()) if chosen else None
 
 
 def _make_instance_folder(app: flask.Flask) -> None:
@@ -280,13 +286,13 @@ def _sign_in(app: flask.Flask) -> SignIn:
         case "none":
             Open.check(app)
             return Open()
-        case str(value):
+        case sign_in if hasattr(sign_in, "identify"):
+            chosen: SignIn = sign_in
+            return chosen
+        case value:
             raise ConfigurationError(
                 f"ADMIN_SIGN_IN is {value!r}. Set it to 'accounts' (the default) or 'none'."
             )
-        case sign_in:
-            chosen: SignIn = sign_in
-            return chosen
 
 
 def _history(app: flask.Flask) -> bool | Literal["chained"]:
@@ -327,6 +333,14 @@ def _migrations_directory(app: flask.Flask) -> None:
         is_sample = app.config["ADMIN_MODELS"] == SAMPLE
         home = pages.PACKAGE.parent if is_sample else Path(app.instance_path)
         app.config["MIGRATIONS_DIR"] = str(home / "migrations")
+
+
+def _engine_options(app: flask.Flask) -> None:
+    if not isinstance(app.config.get("SQLALCHEMY_ENGINE_OPTIONS") or {}, Mapping):
+        raise ConfigurationError(
+            "SQLALCHEMY_ENGINE_OPTIONS is no dictionary. In the environment write it as JSON, as "
+            "in FLASK_SQLALCHEMY_ENGINE_OPTIONS='{\"pool_size\": 10}'."
+        )
 
 
 def _models(app: flask.Flask, url: sa.URL | None) -> Models | None:

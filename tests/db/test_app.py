@@ -116,6 +116,15 @@ def test_the_history_is_kept_chained_or_left_out_as_the_environment_says(
     assert said == {"": kept, "on": kept, "chained": (True, True), "off": (False, False)}
 
 
+def test_an_instance_path_is_taken_from_where_the_application_starts(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert make(ADMIN_MODELS="shop_models", INSTANCE_PATH="kept").instance_path == str(
+        tmp_path / "kept"
+    )
+
+
 def test_what_lies_outside_of_the_admin_carries_its_headers_too(make: Make) -> None:
     client = make(ADMIN_MODELS="shop_models").test_client()
     answers = client.get("/"), client.get("/nothing"), client.post("/")
@@ -139,6 +148,7 @@ def test_every_wrong_setting_is_told_at_once(make: Make, tmp_path: Path) -> None
         ADMIN_MODELS="no_such.module",
         ADMIN_VIEWS="shop_models:NUMBER",
         MIGRATIONS_DIR=str(tmp_path / "file"),
+        SQLALCHEMY_ENGINE_OPTIONS="pool_size=10",
     )
     settings = [sentence.split()[0] for sentence in told]
     assert settings == [
@@ -149,6 +159,7 @@ def test_every_wrong_setting_is_told_at_once(make: Make, tmp_path: Path) -> None
         "ADMIN_PROXY_HOPS",
         "ADMIN_IMPORT_MAX_BYTES",
         "MIGRATIONS_DIR",
+        "SQLALCHEMY_ENGINE_OPTIONS",
         "ADMIN_MODELS",
         "ADMIN_VIEWS",
     ]
