@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from flask import g
 from flask.typing import ResponseReturnValue
 from flask_admin.base import expose
 from sqlalchemy import orm
@@ -42,7 +43,10 @@ class ActionRoutes:
 
     def get_actions(self) -> dict[str, Action]:
         """Every action by name, in the order in which they stand, whoever may run it."""
-        return actions.of_view(self, getattr(self.admin, "actions", ()))
+        made: dict[Any, dict[str, Action]] = g.setdefault("admin_actions", {})
+        if self not in made:
+            made[self] = actions.of_view(self, getattr(self.admin, "actions", ()))
+        return made[self]
 
     def get_actions_list(self) -> tuple[list[Any], dict[Any, Any]]:
         """The actions that the list offers: pairs of name and text; and what some of them ask."""

@@ -162,6 +162,9 @@ class _Run:
         if not self._differs(count):
             return ""
         assert count is not None
+        narrowed = self.view._narrowed("delete", self.view.model)
+        if self.action.name == "delete" and not self.is_confirmed and narrowed is not None:
+            return f"Of the {self.selection.matched:,} that match you may delete {count.number:,}."
         return f"Matched {self.selection.matched:,} when you looked, {count.number:,} now."
 
     def _differs(self, count: Count | None) -> bool:

@@ -396,6 +396,11 @@ class _Edit:
         matched = self.selection.matched
         if matched is None or count is None or not count.is_exact or count.number == matched:
             return ""
+        if (
+            "step" not in request.form
+            and self.view._narrowed("change", self.view.model) is not None
+        ):
+            return f"Of the {matched:,} that match you may change {count.number:,}."
         return f"Matched {matched:,} when you looked, {count.number:,} now."
 
     def preview(self, status: int, note: str = "") -> ResponseReturnValue:
