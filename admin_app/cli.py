@@ -269,7 +269,7 @@ def list_jobs() -> None:
     """List the jobs that have not ended, and the last that have."""
     admin = current_app.extensions["admin_app"]
     with _told():
-        found = jobs.latest(admin)
+        found = jobs.latest(admin) if admin.has_table(jobs.Job) else []
     for job in found:
         rows = f"{job.done + job.failed:,}" + (f" of {job.total:,}" if job.total else "")
         failed = f", {job.failed:,} failed" if job.failed else ""

@@ -290,7 +290,7 @@ def _facts(view: JobsView, job: Job) -> list[tuple[str, Any]]:
         facts.append(("Ended", _moment(job.finished_at)))
     if job.reason:
         facts.append(("Reason", job.reason))
-    if view.admin.history is not None and job.done:
+    if view.admin.history is not None and view.admin.history.is_accessible() and job.done:
         url = flask.url_for(f"{view.admin.history.endpoint}.index_view", job_id__is=job.id)
         facts.append(("Changes", Markup('<a class="link" href="%s">In the history</a>') % url))
     if job.undoes_id is not None:

@@ -19,7 +19,7 @@ from admin_app.jobs.records import Job, execute, writing
 
 log = logging.getLogger(__name__)
 
-LEASE = 30.0
+LEASE = 15.0
 """Seconds without a sign of life after which a job is taken from its worker."""
 
 LOOK = 5.0
