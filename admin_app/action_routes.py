@@ -43,7 +43,8 @@ class ActionRoutes:
 
     def get_actions(self) -> dict[str, Action]:
         """Every action by name, in the order in which they stand, whoever may run it."""
-        made: dict[Any, dict[str, Action]] = g.setdefault("admin_actions", {})
+        # Each action asks for all of them, and a page for each action.
+        made: dict[Any, dict[str, Action]] = g.setdefault("admin_actions", {}) if g else {}
         if self not in made:
             made[self] = actions.of_view(self, getattr(self.admin, "actions", ()))
         return made[self]

@@ -321,6 +321,19 @@ def test_a_job_deletes_many_rows(long_from_ten):
         assert session.scalars(sa.select(jobs.Job.state)).all() == ["done"]
 
 
+def test_rows_that_may_be_seen_and_not_changed_are_left_out_and_told(shop):
+    class Half(Clerk):
+        def rows(self, principal, action, model):
+            return Order.id < 21 if action == "change" and model is Order else None
+
+    shop.admin.policy = Half()
+    page = post(shop, **ACROSS)
+    assert "Of the 37 that match you may change 17." in page.text
+    assert post(shop, step="apply", **{**ACROSS, "matched": "17"}, **SENT).status_code == 302
+    with shop.session() as session:
+        assert values(session, "status").count("draft") == 20
+
+
 def test_more_match_than_when_one_looked_so_it_is_asked_again(shop):
     again = post(shop, step="apply", **{**ACROSS, "matched": "30"}, **SENT)
     assert again.status_code == 409
