@@ -494,9 +494,7 @@ def rows_with(
     return _among(columns, columns, list(keys), dialect)
 
 
-def among(
-    table: sa.Table, keys: Collection[Key], dialect: sa.Dialect
-) -> sa.ColumnElement[bool]:
+def among(table: sa.Table, keys: Collection[Key], dialect: sa.Dialect) -> sa.ColumnElement[bool]:
     """That a row of ``table`` has one of ``keys``."""
     return _among(_columns(table), _columns(table), keys, dialect)
 
