@@ -11,6 +11,6 @@ try:
     app = create_app()
 except ConfigurationError as error:
     # Somebody has to mend settings, not code: he needs the sentences and no traceback.
-    print(*error.problems, sep="\n", file=sys.stderr)
+    sys.stderr.write("\n".join([*error.problems, ""]))
     # gunicorn's APP_LOAD_ERROR. After any other end of a worker it would start the next, for ever.
     sys.exit(4)
