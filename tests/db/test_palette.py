@@ -86,7 +86,7 @@ def test_only_what_the_policy_lets_through_is_found(own_site, patient):
     own_site.admin.policy = Narrow()
     groups, _ = asked(own_site, "o")
     assert set(groups) == {"pages"}
-    assert texts(groups["pages"]) == ["Orders"]
+    assert texts(groups["pages"]) == ["Orders", "Jobs"]
     groups, _ = asked(own_site, "00000")
     assert set(groups) == {"order"}
     assert len(groups["order"]["items"]) == 2
