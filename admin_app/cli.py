@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 import click
 import sqlalchemy as sa
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from flask import current_app
 from flask.cli import AppGroup
 
@@ -148,7 +150,7 @@ def set_password(email: str, password: str | None) -> None:
 
 @admin_cli.command("init-db")
 def init_db() -> None:
-    """Make the admin's own tables where they are missing, and nothing else.
+    """Make the admin's own tables and their columns where they are missing, and nothing else.
 
     For a database whose tables are managed elsewhere; otherwise use "flask db upgrade".
     """
@@ -157,10 +159,32 @@ def init_db() -> None:
         present = set(sa.inspect(bind).get_table_names())
         Base.metadata.create_all(bind)
         made = sorted(set(Base.metadata.tables) - present)
+        with bind.begin() as connection:
+            made += _add_columns(connection)
         sign_in = current_app.extensions["admin_app"].sign_in
         if GrantRecord.__tablename__ in made and isinstance(sign_in, Accounts):
             sign_in.appoint_all()
     click.echo(f"Made {', '.join(made)}." if made else "All tables are there already.")
+
+
+def _add_columns(connection: sa.Connection) -> list[str]:
+    """Give our tables the columns that a newer version has; their names.
+
+    One that must have a value and has no default would need more than this; there is none.
+    """
+    operations = Operations(MigrationContext.configure(connection))
+    inspector, added = sa.inspect(connection), list[str]()
+    for table in Base.metadata.sorted_tables:
+        present = {column["name"] for column in inspector.get_columns(table.name)}
+        missing = [column for column in table.columns if column.name not in present]
+        for column in missing:
+            made = sa.Column(column.name, column.type, server_default=column.server_default)
+            operations.add_column(table.name, made)
+            added.append(f"{table.name}.{column.name}")
+        for index in table.indexes:
+            if any(column in missing for column in index.columns):
+                index.create(connection)
+    return added
 
 
 @admin_cli.command("prune-history")

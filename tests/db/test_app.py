@@ -325,6 +325,18 @@ def test_init_db_makes_the_admins_tables_and_no_others(shop: flask.Flask) -> Non
     assert run(shop, "init-db") == (0, "All tables are there already.\n")
 
 
+def test_init_db_brings_tables_of_an_older_version_up_to_date(shop: flask.Flask) -> None:
+    run(shop, "init-db")
+    with shop.app_context(), shop.extensions["sqlalchemy"].engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE admin_grant")
+        for index in sa.inspect(connection).get_indexes("admin_change_set"):
+            if index["column_names"] == ["job_id"]:
+                connection.exec_driver_sql(f"DROP INDEX {index['name']}")
+        connection.exec_driver_sql("ALTER TABLE admin_change_set DROP COLUMN job_id")
+    assert run(shop, "init-db") == (0, "Made admin_grant, admin_change_set.job_id.\n")
+    assert run(shop, "init-db") == (0, "All tables are there already.\n")
+
+
 def test_a_user_is_made_and_signs_in(shop: flask.Flask) -> None:
     run(shop, "init-db")
     typed = "a yellow bicycle\na yellow bicycle\n"
