@@ -23,6 +23,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+NOT_WHOLE = "This file is not whole: the export broke off here. Export it again."
+"""With this a file of text ends that could not be written to its end; no import takes it."""
+
 
 class AdminError(Exception):
     """Root of the tree; never raised itself."""

@@ -14,13 +14,12 @@ from json import encoder
 from typing import Any
 
 from admin_app import formulas
+from admin_app.errors import NOT_WHOLE
 from admin_app.exports.options import Options
 from admin_app.exports.values import Column, Kind, Values, local
 
 EXACT = 2**53
 """Whole numbers up to here are numbers in JSON; most programs round greater ones: they are text."""
-
-BROKEN = "This file is not whole: the export broke off here. Export it again."
 
 
 class TextFile:
@@ -44,7 +43,7 @@ class TextFile:
         return ""
 
     def broken(self) -> str:
-        return f"{BROKEN}\n"
+        return f"{NOT_WHOLE}\n"
 
 
 Cells = Callable[[Values], Values]
@@ -71,7 +70,7 @@ class CsvFile(TextFile):
         return buffer.getvalue()
 
     def broken(self) -> str:
-        return f"{BROKEN}\r\n"
+        return f"{NOT_WHOLE}\r\n"
 
 
 def csv_cells(column: Column, options: Options) -> Cells:
@@ -197,7 +196,7 @@ class JsonFile(JsonLinesFile):
         return "\n]\n"
 
     def broken(self) -> str:
-        return f"\n{BROKEN}\n"
+        return f"\n{NOT_WHOLE}\n"
 
 
 _quoted: Callable[[str], str] = encoder.encode_basestring

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from admin_app.errors import InvalidRequest
+from admin_app.errors import NOT_WHOLE, InvalidRequest
 
 MAX_COLUMNS = 1_000
 MAX_LINE = 4_000_000
@@ -252,6 +252,8 @@ def _csv_rows(path: Path, form: Format) -> Iterator[FileRow]:
             if number == 1 and len(cells) == 1 and re.fullmatch(r"sep=.?", cells[0]):
                 number = 0
                 continue
+            if cells[:1] == [NOT_WHOLE]:
+                raise InvalidRequest(NOT_WHOLE)
             if any(cells):
                 yield FileRow(number, cells)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import xlsxwriter
 
-from admin_app.errors import InvalidRequest
+from admin_app.errors import NOT_WHOLE, InvalidRequest
 from admin_app.imports import reading
 
 
@@ -82,6 +82,7 @@ def test_a_long_array_of_json_is_read_in_pieces(rows) -> None:
         (b'{"a": 1}\n{"a" 2}', "a.jsonl", "Line 2 is no JSON."),
         (b'{"a": 1}\n' + b'{"a":' + b"[" * 200_000, "a.jsonl", "nested too deeply"),
         (b",".join(b"x" * 1 for _ in range(10**6)), "a.csv", "this one has 1,000,000"),
+        (f"name,n\r\nOne,1\r\n{NOT_WHOLE}\r\n".encode(), "a.csv", "not whole"),
         (b"x" * 5_000_000, "a.csv", "a line of more than"),
     ],
 )
