@@ -453,7 +453,12 @@ def _unreadable_keys(session: AnySession) -> Iterator[None]:
     try:
         yield
     except sa.exc.DataError as error:
-        code = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None)
-        if not str(code).startswith("22"):
+        if not is_unreadable(error):
             raise
         session.rollback()
+
+
+def is_unreadable(error: sa.exc.DataError) -> bool:
+    """Whether the database says that a value of a statement is none of its type."""
+    code = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None)
+    return str(code).startswith("22")

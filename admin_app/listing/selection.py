@@ -6,6 +6,7 @@ what the list was narrowed by, not its rows, and reads them when they are wanted
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from admin_app import inspection
-from admin_app.errors import InvalidRequest
+from admin_app.errors import InvalidRequest, NotFound
 from admin_app.listing import counting, paging
 from admin_app.listing.loading import AnySession, Statement
 from admin_app.listing.ordering import Key, ordering
-from admin_app.listing.rows import Listing
+from admin_app.listing.rows import Listing, is_unreadable
 from admin_app.listing.state import Count, ListState
 
 MOST_KEYS = 10_000
@@ -130,7 +131,8 @@ class Selection:
         """How many rows there are, as exactly as a list says it; None where that takes too long."""
         rows = _keys_only(listing, self.statement(listing))
         if self.query is None:
-            return counting.limited(session, listing.mapper, rows, None)
+            with _told_of_keys():
+                return counting.limited(session, listing.mapper, rows, None)
         planned = counting.estimate(session, listing.mapper, rows)
         return counting.count(session, listing.mapper, rows, planned)
 
@@ -140,7 +142,8 @@ class Selection:
         """The identities of the first ``limit`` rows, by key."""
         rows = _keys_only(listing, self.statement(listing))
         rows = listing.ordered(rows.order_by(None), (), "")
-        found = session.execute(rows.limit(limit), bind_arguments={"mapper": listing.mapper})
+        with _told_of_keys():
+            found = session.execute(rows.limit(limit), bind_arguments={"mapper": listing.mapper})
         return list(dict.fromkeys(tuple(row) for row in found))
 
     def portions(
@@ -167,6 +170,17 @@ class Selection:
             yield from read.followed(self.statement(listing), keys.keys, size, after)
         else:
             yield from read.gathered(self.statement(listing), size, after)
+
+
+@contextlib.contextmanager
+def _told_of_keys() -> Iterator[None]:
+    """NotFound where the database says that a key is no value of its type; only it knows."""
+    try:
+        yield
+    except sa.exc.DataError as error:
+        if not is_unreadable(error):
+            raise
+        raise NotFound("There is no row with one of these keys, so nothing was done.") from error
 
 
 _PLACES = frozenset({"page", "after", "before", "at", "sort", "desc", "count", "page_size"})
@@ -231,7 +245,9 @@ class _Portions:
             statement = statement.with_for_update(of=self.listing.model)
             statement = statement.execution_options(populate_existing=True)
         statement = statement.add_columns(*beside)
-        found = self.session.execute(statement, bind_arguments={"mapper": self.listing.mapper})
+        mapper = self.listing.mapper
+        with _told_of_keys():
+            found = self.session.execute(statement, bind_arguments={"mapper": mapper})
         return found.unique().all()
 
     def _with(self, identities: Sequence[tuple[Any, ...]]) -> list[Any]:
