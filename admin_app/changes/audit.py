@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator
@@ -121,9 +122,9 @@ def keep(
         "undoes_id": undoes_id,
         "job_id": job_id,
     }
-    statement = sa.insert(ChangeSetRecord).values(about)
-    number: int = session.execute(statement).inserted_primary_key[0]  # type: ignore[attr-defined]
     connection = session.connection(bind_arguments={"mapper": sa.inspect(ChangeSetRecord)})
+    made: Any = connection.execute(_INSERT_SET, about).inserted_primary_key
+    number: int = made[0]
     count = 0
     for portion in itertools.chain([first], portions):
         count += _keep_rows(connection, number, portion)
@@ -163,7 +164,7 @@ def _keep_rows(connection: sa.Connection, number: int, portion: Iterable[Alike])
     ]
     if connection.dialect.name == "sqlite":
         # Its driver takes them as they are; so does no other that sends them one by one.
-        text = str(_INSERT_ROWS.compile(dialect=connection.dialect))
+        text = _insert_text(connection.dialect)
         connection.exec_driver_sql(text, rows, execution_options=IS_OWN)
     else:
         connection.execute(_INSERT_ROWS, [dict(zip(_COLUMNS, row, strict=True)) for row in rows])
@@ -184,6 +185,15 @@ _INSERT_ROWS = sa.insert(RowChangeRecord.__table__).values(  # type: ignore[arg-
     new=sa.bindparam("after", type_=AsItIs()),
 )
 """Types would look at each value once more; what is inserted is text already."""
+
+
+_INSERT_SET = sa.insert(ChangeSetRecord.__table__)  # type: ignore[arg-type]
+
+
+@functools.lru_cache(maxsize=8)
+def _insert_text(dialect: sa.Dialect) -> str:
+    """The statement that inserts rows, as the driver of ``dialect`` takes it."""
+    return str(_INSERT_ROWS.compile(dialect=dialect))
 
 
 def _content(change: RowChange) -> dict[str, Any]:
