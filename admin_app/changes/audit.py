@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import hashlib
+import io
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -166,9 +167,49 @@ def _keep_rows(connection: sa.Connection, number: int, portion: Iterable[Alike])
         # Its driver takes them as they are; so does no other that sends them one by one.
         text = _insert_text(connection.dialect)
         connection.exec_driver_sql(text, rows, execution_options=IS_OWN)
+    elif connection.dialect.driver == "psycopg2" and len(rows) > COPIED:
+        _copy(connection, rows)
     else:
         connection.execute(_INSERT_ROWS, [dict(zip(_COLUMNS, row, strict=True)) for row in rows])
     return len(rows)
+
+
+COPIED = 100
+"""Rows from which on PostgreSQL takes them quicker by COPY than by INSERT."""
+
+
+def _copy(connection: sa.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Insert ``rows`` by COPY, in its format of text: one line a row, tabs between the values."""
+    columns = "change_set_id, table_name, key, kind, old, new"
+    text = "".join("\t".join(map(_copied, row)) + "\n" for row in rows)
+    dialect, driver = connection.dialect, cast(Any, connection.connection.driver_connection)
+    table = dialect.identifier_preparer.format_table(cast(sa.Table, RowChangeRecord.__table__))
+    statement = f"COPY {table} ({columns}) FROM STDIN"
+    with driver.cursor() as cursor:
+        try:
+            cursor.copy_expert(statement, io.StringIO(text))
+        except dialect.loaded_dbapi.Error as error:
+            # As SQLAlchemy would have told it, had it run the statement.
+            is_lost = dialect.is_disconnect(error, driver, cursor)
+            if is_lost:
+                connection.invalidate(error)
+            raise sa.exc.DBAPIError.instance(
+                statement,
+                None,
+                error,
+                dialect.loaded_dbapi.Error,
+                connection_invalidated=is_lost,
+                dialect=dialect,
+            ) from error
+
+
+def _copied(value: Any) -> str:
+    if value is None:
+        return "\\N"
+    text = str(value)
+    if "\\" in text:
+        text = text.replace("\\", "\\\\")
+    return text.replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
 
 
 IS_OWN = {"admin_is_own": True}

@@ -645,3 +645,33 @@ def test_many_rows_are_put_aside_in_a_file(engine, monkeypatch):
     *others, (*_, old, new) = recorded(engine)
     assert len(others) == 2
     assert (old, new) == ({"title": "Two"}, {"title": "Two!"})
+
+
+AWKWARD = ["a\tb", "c\\d", "e\r\nf", "\\N", "\\.", "", "ö 🙂", "\"'", "\\t\\\\"]
+"""Texts that mean something to the ways in which rows are sent to a database."""
+
+
+def _write_clubs(names):
+    def write(change_set):
+        change_set.session.add_all(Club(name=name) for name in names)
+        change_set.session.flush()
+
+    return write
+
+
+def test_many_rows_are_written_down_as_they_are(engine):
+    names = [f"{AWKWARD[n % len(AWKWARD)]}{n if n % 2 else ''}" for n in range(150)]
+    change(engine, _write_clubs(names), Club)
+    assert [new["name"] for *_, new in recorded(engine)] == names
+    with orm.Session(engine) as session:
+        held = session.scalars(sa.select(Club.name).order_by(Club.id)).all()
+    assert held[-150:] == names
+
+
+def test_many_rows_that_cannot_be_written_down_are_not_changed(engine):
+    with engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE admin_row_change RENAME TO elsewhere"))
+    with pytest.raises(sa.exc.DBAPIError):
+        change(engine, _write_clubs(map(str, range(150))), Club)
+    with orm.Session(engine) as session:
+        assert session.scalar(sa.select(sa.func.count(Club.id))) == 2
