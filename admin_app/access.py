@@ -450,8 +450,16 @@ def _columns(view: Any) -> list[tuple[str, str]]:
 
 
 def _own_actions(view: Any) -> list[tuple[str, str]]:
-    own = [(n, str(text)) for n, text in view._actions if n not in ACTIONS]
-    return [*own, *OTHER_ACTIONS.items()]
+    """What can be allowed of ``view`` beside the columns of the matrix: rights, with their words.
+
+    An action goes by the rights that it declares, else by its own name.
+    """
+    own: dict[str, str] = {}
+    for name, found in view.get_actions().items():
+        for right in found.right or (name,):
+            if right not in ACTIONS:
+                own.setdefault(right, str(found.text))
+    return [*own.items(), *OTHER_ACTIONS.items()]
 
 
 def _query(text: str) -> str:

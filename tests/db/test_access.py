@@ -101,6 +101,14 @@ def test_a_role_is_made_filled_and_given_in_the_admin(site):
     assert site.client.get("/admin/customer/").status_code == 403
 
 
+def test_only_what_decides_something_can_be_ticked(site):
+    id_ = role(site, "Clerks", Grant("view", "orders"))
+    page = site.client.get(f"/admin/roles/model/?id={id_}&of=orders").text
+    assert 'name="action" value="query"' in page
+    # The built-in “Edit…” goes by the right to change.
+    assert 'name="action" value="edit"' not in page
+
+
 def test_a_rule_that_means_nothing_is_refused_at_its_field(site):
     id_ = role(site, "Clerks", Grant("view", "orders"))
     url = f"/admin/roles/model/?id={id_}&of=orders"
